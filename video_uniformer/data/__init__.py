@@ -1,0 +1,1 @@
+"""Videos to tensors: annotations, sampling, decoding, transforms, data sets."""

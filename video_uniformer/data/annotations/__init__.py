@@ -1,0 +1,31 @@
+"""Annotation files to samples: one reader a format, all with the same keywords.
+
+A reader's positional parameters are paths of its format. Its keywords are the same for all:
+`root`, the folder that relative paths start from, and `class_names`, the classes in order where
+they are known beforehand. An annotation file that is itself relative is looked for below
+`root`, and if it is not there, as given. Whether a video exists is found out when it is opened.
+"""
+
+from video_uniformer.data.annotations.class_names import read_class_names
+from video_uniformer.data.annotations.folders import read_folders
+from video_uniformer.data.annotations.lists import read_frame_list, read_list
+from video_uniformer.data.annotations.published import (
+    read_hmdb51,
+    read_kinetics_csv,
+    read_something_json,
+    read_ucf101,
+)
+from video_uniformer.data.annotations.samples import Annotations, Sample
+
+__all__ = [
+    "Annotations",
+    "Sample",
+    "read_class_names",
+    "read_folders",
+    "read_frame_list",
+    "read_hmdb51",
+    "read_kinetics_csv",
+    "read_list",
+    "read_something_json",
+    "read_ucf101",
+]

@@ -1,0 +1,157 @@
+"""Plain lists: a path and a label, or a frame folder, its number of frames and a label."""
+
+import csv
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from video_uniformer.data.annotations.folders import VIDEO_SUFFIXES
+from video_uniformer.data.annotations.lines import Line, find_list, read_lines
+from video_uniformer.data.annotations.samples import (
+    Annotations,
+    Row,
+    is_integer,
+    label_by_index,
+    label_by_name,
+)
+
+_SEPARATORS = ("\t", ",", " ")
+_SUFFIX = rf"\.(?:{'|'.join(suffix[1:] for suffix in VIDEO_SUFFIXES)})"
+# The path of a video ends with its suffix, so separators before that belong to the path.
+_VIDEO_AND_REST = {
+    separator: re.compile(rf"(.*{_SUFFIX}){gap}(.*)", re.IGNORECASE)
+    for separator, gap in (("\t", r" *\t *"), (",", r"\s*,\s*"), (" ", r"\s+"))
+}
+_PATH_IN_LABEL = re.compile(rf"{_SUFFIX}(?:[\s,]|$)|/.*\s\d+$", re.IGNORECASE)
+_FRAME_FOLDER = re.compile(r"(.*\S)\s+(\d+)\s+(\S+)", re.ASCII)
+_HEADER_PATH = re.compile(
+    r"(?:path|name|id|file|video|clip|folder)s?|(?:file|video|clip)_?(?:path|name|id|file)",
+    re.IGNORECASE,
+)
+_HEADER_LABEL = re.compile(
+    r"(?:label|class|category|action|target)(?:s|_?(?:id|index|idx|name))?", re.IGNORECASE
+)
+
+
+def _split_quoted(text: str, separator: str) -> list[str] | None:
+    """Read a line in which a path or label stands in quotation marks; None if none does."""
+    if '"' not in text:
+        return None
+    try:
+        columns = next(csv.reader([text], delimiter=separator, skipinitialspace=True))
+    except csv.Error:
+        return None
+    return [column.strip() for column in columns] if len(columns) == 2 else None
+
+
+def _split_by_spaces(text: str) -> list[str]:
+    match = _VIDEO_AND_REST[" "].fullmatch(text)
+    if match:
+        path, rest = match.groups()
+        *words, last = rest.split()
+        # A class name may have several words, but behind a number there is one column too many.
+        return [path, *words, last] if words and is_integer(last) else [path, rest]
+    path, *label = text.rsplit(maxsplit=1)
+    before, *frames = path.rsplit(maxsplit=1)
+    return [before, *frames, *label] if frames and is_integer(frames[0]) else [path, *label]
+
+
+def _split(text: str, separator: str) -> list[str]:
+    """Split a line into path, label and whatever columns there are too many."""
+    if separator not in text:
+        return [text]
+    quoted = _split_quoted(text, separator)
+    if quoted is not None:
+        return quoted
+    if separator == " ":
+        return _split_by_spaces(text)
+    match = _VIDEO_AND_REST[separator].fullmatch(text)
+    path, rest = match.groups() if match else ("", text)
+    columns = [column.strip() for column in rest.split(separator)]
+    return [path, *columns] if match else columns
+
+
+def _is_row(columns: list[str]) -> bool:
+    return len(columns) == 2 and all(columns) and not _PATH_IN_LABEL.search(columns[1])
+
+
+def _split_lines(lines: list[Line]) -> list[Row]:
+    """Split all lines at the separator that gives most of them two columns.
+
+    Raises:
+        ValueError: It does not give two columns in every line.
+    """
+    tables = [[_split(line.text, separator) for line in lines] for separator in _SEPARATORS]
+    table = max(tables, key=lambda rows: (sum(map(_is_row, rows)), len(rows[0])))
+    for line, columns in zip(lines, table, strict=True):
+        if not _is_row(columns):
+            count = len(columns)
+            found = "no label behind the path" if count == 2 else f"{count} column(s)"
+            raise line.error(
+                f"found {found}, expected 'path label' separated by space, comma or tab (quotes "
+                "around a path or label that holds the separator); other formats have other readers"
+            )
+    return [Row(line, *columns) for line, columns in zip(lines, table, strict=True)]
+
+
+def read_list(
+    path: Path | str, *, root: Path | str, class_names: Sequence[str] | None = None
+) -> Annotations:
+    """Read lines `path label`, the format of the published Kinetics and UCF101 lists.
+
+    One separator serves the whole file: tab, comma or space, whichever gives two columns in every
+    line. Paths may contain spaces and commas (a folder of frames whose name contains the separator
+    needs quotation marks), and a header such as `path,label` is skipped. Labels are class indices
+    or class names. Names without `class_names` give the classes in sorted order.
+
+    Args:
+        path: The list; looked for below `root`, then as given.
+        root: Folder that relative paths in the list start from.
+        class_names: The classes in order; space and underscore count as equal.
+
+    Raises:
+        FileNotFoundError: There is no such list.
+        ValueError: The list is empty or not of this format, or a label is no class.
+    """
+    file = find_list(path, root)
+    lines = read_lines(file)
+    rows = _split_lines(lines) if lines else []
+    if rows and _HEADER_LABEL.fullmatch(rows[0].label) and _HEADER_PATH.fullmatch(rows[0].path):
+        del rows[0]
+    if not rows:
+        raise ValueError(f"{file}: no videos in the list, expected lines 'path label'")
+    if class_names is None and not any(is_integer(row.label) for row in rows):
+        return label_by_name(rows, root=root, class_names=None, origin=str(file))
+    return label_by_index(rows, root=root, class_names=class_names)
+
+
+def read_frame_list(
+    path: Path | str, *, root: Path | str, class_names: Sequence[str] | None = None
+) -> Annotations:
+    """Read lines `folder frames label`, the published Something-Something and HMDB51 lists.
+
+    The folder's name may contain spaces; the label is a class index. The number of frames is not
+    used: the folder itself tells it.
+
+    Args:
+        path: The list; looked for below `root`, then as given.
+        root: Folder that relative paths in the list start from.
+        class_names: The classes in order.
+
+    Raises:
+        FileNotFoundError: There is no such list.
+        ValueError: The list is empty or not of this format, or a label is no class.
+    """
+    file = find_list(path, root)
+    rows = []
+    for line in read_lines(file):
+        match = _FRAME_FOLDER.fullmatch(line.text)
+        if match is None or not is_integer(match[3]):
+            raise line.error(
+                "expected 'folder frames label' with two integers behind the folder; "
+                "read_list reads 'path label'"
+            )
+        rows.append(Row(line, match[1], match[3]))
+    if not rows:
+        raise ValueError(f"{file}: no videos in the list, expected lines 'folder frames label'")
+    return label_by_index(rows, root=root, class_names=class_names)

@@ -1,0 +1,130 @@
+"""What every reader returns, and how labels become indices."""
+
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from video_uniformer.data.annotations.class_names import ClassLookup, match_key
+from video_uniformer.data.annotations.lines import Line
+
+_INTEGER = re.compile(r"[+-]?\d{1,18}", re.ASCII)
+# Larger labels are some other column of the file; as classes they would only fill the memory.
+_MOST_CLASSES = 1_000_000
+
+
+class Sample(NamedTuple):
+    """One video and its class.
+
+    Attributes:
+        path: A video file or a folder of frames; it may not exist.
+        label: Class index, from 0.
+    """
+
+    path: Path
+    label: int
+
+
+class Annotations(NamedTuple):
+    """A list of videos and what its labels mean.
+
+    Attributes:
+        samples: In the order of the list.
+        class_names: In order of the class index; `label < len(class_names)` for every sample.
+    """
+
+    samples: list[Sample]
+    class_names: list[str]
+
+
+class Row(NamedTuple):
+    """One video as its list states it.
+
+    Attributes:
+        line: Where it stands.
+        path: Relative to the root, or absolute.
+        label: Class index or class name.
+    """
+
+    line: Line
+    path: str
+    label: str
+
+
+def is_integer(text: str) -> bool:
+    """Tell whether a label is a class index rather than a class name."""
+    return _INTEGER.fullmatch(text) is not None
+
+
+def label_by_name(
+    rows: Sequence[Row],
+    *,
+    root: Path | str,
+    class_names: Sequence[str] | None,
+    inferred: Sequence[str] | None = None,
+    origin: str = "the list",
+    key: Callable[[str], str] = match_key,
+) -> Annotations:
+    """Turn class names into class indices.
+
+    Args:
+        rows: Their labels are class names.
+        root: Folder that relative paths start from.
+        class_names: The classes in order, if the caller knows them.
+        inferred: The classes in order otherwise; None means the labels, sorted.
+        origin: Where `inferred` comes from, for messages.
+        key: Two names are the same class if their keys are equal.
+
+    Raises:
+        ValueError: A label is no class, or the class names are not distinct.
+    """
+    if class_names is not None:
+        lookup = ClassLookup(class_names, "class_names", key)
+    else:
+        names = sorted({row.label for row in rows}) if inferred is None else inferred
+        lookup = ClassLookup(names, origin, key)
+    root = Path(root)
+    samples = [Sample(root / row.path, lookup.find(row.label, row.line)) for row in rows]
+    return Annotations(samples, lookup.names)
+
+
+def label_by_index(
+    rows: Sequence[Row], *, root: Path | str, class_names: Sequence[str] | None
+) -> Annotations:
+    """Turn labels that are class indices, or names of `class_names`, into class indices.
+
+    Without `class_names` the names are "0" to the largest label.
+
+    Args:
+        rows: Their labels are integers; names are allowed where `class_names` is given.
+        root: Folder that relative paths start from.
+        class_names: The classes in order, if the caller knows them.
+
+    Raises:
+        ValueError: A label is negative, no integer, or no class.
+    """
+    if class_names is None:
+        names: Sequence[str] = [str(index) for index in range(_count_classes(rows))]
+    else:
+        names = class_names
+    lookup = ClassLookup(names, "class_names")
+    root = Path(root)
+    samples = []
+    for row in rows:
+        if is_integer(row.label):
+            label = lookup.check(int(row.label), row.line)
+        else:
+            label = lookup.find(row.label, row.line)
+        samples.append(Sample(root / row.path, label))
+    return Annotations(samples, lookup.names)
+
+
+def _count_classes(rows: Sequence[Row]) -> int:
+    largest = 0
+    for row in rows:
+        if not is_integer(row.label):
+            raise row.line.error(f"label {row.label!r}: expected an integer, as in other lines")
+        if not 0 <= int(row.label) < _MOST_CLASSES:
+            raise row.line.error(f"label {row.label}: expected 0 to {_MOST_CLASSES - 1}")
+        largest = max(largest, int(row.label))
+    return largest + 1
