@@ -17,6 +17,7 @@ from video_uniformer.data.annotations import (
     read_kinetics_csv,
     read_list,
     read_something_json,
+    read_split_folders,
     read_ucf101,
 )
 
@@ -387,6 +388,42 @@ def test_class_without_a_folder_keeps_its_index(tmp_path: Path) -> None:
     write(tmp_path, "arm_wrestling/a.mp4", "")
     result = read_folders(root=tmp_path, class_names=["yoga", "arm wrestling"])
     assert pairs(result, tmp_path) == [("arm_wrestling/a.mp4", 1)]
+
+
+def test_unsplit_class_folders_hold_out_every_fifth_video(tmp_path: Path) -> None:
+    for number in range(7):
+        write(tmp_path, f"yoga/{number}.mp4", "")
+    write(tmp_path, "run/a.mp4", "")
+    train = read_split_folders("train", root=tmp_path)
+    val = read_split_folders("val", root=tmp_path)
+    assert train.class_names == val.class_names == ["run", "yoga"]
+    assert pairs(val, tmp_path) == [("yoga/4.mp4", 1)]
+    assert pairs(train, tmp_path) == [
+        ("run/a.mp4", 0),
+        *((f"yoga/{number}.mp4", 1) for number in (0, 1, 2, 3, 5, 6)),
+    ]
+
+
+def test_split_class_folders_are_read_as_they_are(tmp_path: Path) -> None:
+    write(tmp_path, "train/yoga/a.mp4", "")
+    write(tmp_path, "val/yoga/b.mp4", "")
+    assert pairs(read_split_folders("val", root=tmp_path), tmp_path) == [("val/yoga/b.mp4", 0)]
+
+
+@pytest.mark.parametrize(
+    ("path", "hold_out", "message"),
+    [
+        ("test", 5, "path='test': expected 'train' or 'val'"),
+        ("val", 1, "hold_out=1: expected at least 2 videos"),
+        ("val", 5, "no class has 5 videos to hold one out for validation"),
+    ],
+)
+def test_split_of_class_folders_is_refused(
+    tmp_path: Path, path: str, hold_out: int, message: str
+) -> None:
+    write(tmp_path, "yoga/a.mp4", "")
+    with pytest.raises(ValueError, match=message):
+        read_split_folders(path, root=tmp_path, hold_out=hold_out)
 
 
 def test_empty_class_folder_is_refused(tmp_path: Path) -> None:

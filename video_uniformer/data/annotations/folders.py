@@ -110,3 +110,46 @@ def read_folders(
         line = Line(str(folder), number, name, "class folder")
         rows += [Row(line, str(path / video.relative_to(folder)), name) for video in videos]
     return label_by_name(rows, root=root, class_names=class_names, origin=str(folder))
+
+
+def read_split_folders(
+    path: str,
+    hold_out: int = 5,
+    *,
+    root: Path | str,
+    class_names: Sequence[str] | None = None,
+) -> Annotations:
+    """Read class folders of a data set that may or may not be split into `train` and `val`.
+
+    Where `root` has no folder `train`, its class folders are split here: of each class, sorted by
+    name, every `hold_out`-th video is for validation and the others are for training.
+
+    Args:
+        path: "train" or "val".
+        hold_out: Videos of a class of which one is for validation; at least 2.
+        root: Folder of the data set: `root/PATH/CLASS/video`, or `root/CLASS/video`.
+        class_names: The classes in order; space and underscore count as equal.
+
+    Raises:
+        FileNotFoundError: There is no such folder.
+        ValueError: `path` or `hold_out` is something else, no class has enough videos to hold one
+            out, or a folder is refused by `read_folders`.
+    """
+    if path not in ("train", "val"):
+        raise ValueError(f"path={path!r}: expected 'train' or 'val'")
+    if hold_out < 2:
+        raise ValueError(f"hold_out={hold_out}: expected at least 2 videos")
+    if (Path(root) / "train").is_dir():
+        return read_folders(path, root=root, class_names=class_names)
+    samples, names = read_folders(root=root, class_names=class_names)
+    kept = []
+    for label in range(len(names)):
+        of_class = [sample for sample in samples if sample.label == label]
+        held_out = of_class[hold_out - 1 :: hold_out]
+        kept += held_out if path == "val" else [s for s in of_class if s not in held_out]
+    if not kept:
+        raise ValueError(
+            f"{root}: no class has {hold_out} videos to hold one out for validation, expected more "
+            "videos, a smaller hold_out, or folders train and val"
+        )
+    return Annotations(kept, names)

@@ -233,7 +233,7 @@ def _find_hmdb51_lists(folder: Path | str, split: int, root: Path | str) -> dict
 
 
 def read_hmdb51(
-    folder: Path | str,
+    path: Path | str,
     split: int,
     subset: str,
     *,
@@ -246,7 +246,7 @@ def read_hmdb51(
     `root/{class}/name.avi`. Names are taken literally: `#`, `(` and `&` occur in them.
 
     Args:
-        folder: The folder of the split files; looked for below `root`, then as given.
+        path: The folder of the split files; looked for below `root`, then as given.
         split: 1, 2 or 3.
         subset: "train" or "test".
         root: Folder of the class folders.
@@ -258,7 +258,7 @@ def read_hmdb51(
     """
     if subset not in _HMDB51_USES:
         raise ValueError(f"subset={subset!r}: expected 'train' or 'test'")
-    lists = _find_hmdb51_lists(folder, split, root)
+    lists = _find_hmdb51_lists(path, split, root)
     rows = []
     for class_name, file in lists.items():
         for line in read_lines(file):
@@ -268,5 +268,5 @@ def read_hmdb51(
             if match["use"] == _HMDB51_USES[subset]:
                 rows.append(Row(line, f"{class_name}/{match['name']}", class_name))
     if not rows:
-        raise ValueError(f"{folder}: no video of split {split} has the use {subset!r}")
+        raise ValueError(f"{path}: no video of split {split} has the use {subset!r}")
     return label_by_name(rows, root=root, class_names=class_names, inferred=sorted(lists))
