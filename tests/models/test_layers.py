@@ -1,0 +1,93 @@
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from video_uniformer.models.layers import (
+    DPE,
+    FFN,
+    GlobalMHRA,
+    LocalMHRA,
+    PatchEmbed,
+    map_to_tokens,
+    tokens_to_map,
+)
+
+
+def test_tokens_run_over_time_then_rows_then_columns() -> None:
+    video = torch.arange(24).reshape(1, 1, 2, 3, 4)
+    assert map_to_tokens(video)[0, :, 0].tolist() == list(range(24))
+
+
+def test_tokens_to_map_undoes_map_to_tokens() -> None:
+    video = torch.randn(2, 5, 2, 3, 4)
+    assert torch.equal(tokens_to_map(map_to_tokens(video), (2, 3, 4)), video)
+
+
+def test_tokens_of_a_channels_last_map_are_a_view() -> None:
+    video = torch.randn(2, 5, 2, 3, 4).contiguous(memory_format=torch.channels_last_3d)
+    tokens = map_to_tokens(video)
+    assert tokens.is_contiguous()
+    assert tokens.data_ptr() == video.data_ptr()
+
+
+def test_patch_embed_normalises_over_channels() -> None:
+    embed = PatchEmbed(3, 8, kernel_size=(2, 2), stride=(2, 2), padding=(0, 0))
+    output = embed(torch.randn(2, 3, 9, 6))
+    assert output.shape == (2, 8, 4, 3)
+    assert torch.allclose(output.mean(1), torch.zeros(2, 4, 3), atol=1e-5)
+    assert torch.allclose(output.var(1, correction=0), torch.ones(2, 4, 3), atol=1e-3)
+
+
+def test_dpe_with_a_zero_kernel_is_the_identity() -> None:
+    dpe, video = DPE(4, ndim=3), torch.randn(1, 4, 2, 5, 5)
+    nn.init.zeros_(dpe.get_parameter("conv.weight"))
+    nn.init.zeros_(dpe.get_parameter("conv.bias"))
+    assert torch.equal(dpe(video), video)
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+def test_local_mhra_reaches_two_cells_and_no_further(ndim: int) -> None:
+    mhra = LocalMHRA(4, ndim=ndim)
+    silent, loud = torch.zeros(1, 4, *(9,) * ndim), torch.zeros(1, 4, *(9,) * ndim)
+    loud[(0, slice(None), *(4,) * ndim)] = 1
+    changed = (mhra(loud) - mhra(silent)).abs().sum(1)[0] > 1e-9
+    reached = changed.nonzero()
+    assert reached.min(0).values.tolist() == [2] * ndim
+    assert reached.max(0).values.tolist() == [6] * ndim
+
+
+def test_global_mhra_is_softmax_attention_over_all_tokens() -> None:
+    mhra, tokens = GlobalMHRA(12, 3), torch.randn(2, 7, 12)
+    query, key, value = mhra.qkv(tokens).reshape(2, 7, 3, 3, 4).permute(2, 0, 3, 1, 4)
+    affinity = torch.softmax(query @ key.mT / 4**0.5, dim=-1)  # (B, heads, N, N)
+    expected = mhra.proj((affinity @ value).transpose(1, 2).reshape(2, 7, 12))
+    assert torch.allclose(mhra(tokens), expected, atol=1e-6)
+
+
+def test_global_mhra_does_not_depend_on_the_order_of_tokens() -> None:
+    mhra, tokens, order = GlobalMHRA(12, 3), torch.randn(1, 7, 12), torch.randperm(7)
+    assert torch.allclose(mhra(tokens)[:, order], mhra(tokens[:, order]), atol=1e-6)
+
+
+@pytest.mark.parametrize("num_heads", [0, 5, -1])
+def test_heads_that_do_not_divide_dim_are_refused(num_heads: int) -> None:
+    message = f"num_heads is {num_heads}, expected a divisor of dim 12"
+    with pytest.raises(ValueError, match=message):
+        GlobalMHRA(12, num_heads)
+
+
+def test_ffn_on_a_map_equals_ffn_on_its_tokens() -> None:
+    on_map, on_tokens = FFN(4, 8, ndim=3), FFN(4, 8, ndim=None)
+    for name, parameter in on_tokens.named_parameters():
+        other = on_map.get_parameter(name)
+        parameter.data = other.detach().reshape(parameter.shape)
+    video = torch.randn(2, 4, 2, 3, 3)
+    expected = tokens_to_map(on_tokens(map_to_tokens(video)), (2, 3, 3))
+    assert torch.allclose(on_map(video), expected, atol=1e-6)
+
+
+def test_ffn_uses_the_exact_gelu() -> None:
+    ffn, tokens = FFN(4, 8, ndim=None), torch.randn(1, 3, 4)
+    expected = ffn.fc2(F.gelu(ffn.fc1(tokens), approximate="none"))
+    assert torch.equal(ffn(tokens), expected)

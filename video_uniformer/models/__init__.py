@@ -1,0 +1,1 @@
+"""Networks: layers, the UniFormer backbone, heads, foreign weights."""

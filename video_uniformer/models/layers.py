@@ -1,0 +1,176 @@
+"""The parts of a UniFormer block, written once for videos (3 axes) and images (2 axes).
+
+Shape letters: B batch, C channels, T frames, H W pixels or cells, N tokens, D dim, K classes.
+Maps are (B, D, T, H, W) or (B, D, H, W) and lie channels-last in memory from stem to head, so that
+turning a map into tokens (B, N, D) and back is a view.
+"""
+
+from collections.abc import Callable, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+CONV: dict[int, Callable[..., nn.Module]] = {2: nn.Conv2d, 3: nn.Conv3d}
+BATCH_NORM: dict[int, Callable[..., nn.Module]] = {2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
+BATCH_NORM_EPS = 1e-5  # PyTorch's default, which the published networks keep
+MEMORY_FORMAT = {2: torch.channels_last, 3: torch.channels_last_3d}
+
+
+def depthwise(dim: int, kernel_size: int, *, ndim: int) -> nn.Module:
+    """Depthwise convolution that keeps the size: kernel `kernel_size` along every axis."""
+    return CONV[ndim](dim, dim, kernel_size, padding=kernel_size // 2, groups=dim)
+
+
+def map_to_tokens(x: Tensor) -> Tensor:
+    """(B, D, ...) -> (B, N, D), time slowest, then rows, then columns; a view if channels-last."""
+    return x.flatten(2).transpose(1, 2)
+
+
+def tokens_to_map(tokens: Tensor, shape: Sequence[int]) -> Tensor:
+    """(B, N, D) -> (B, D, *shape), the inverse of `map_to_tokens`."""
+    return tokens.transpose(1, 2).unflatten(2, tuple(shape))
+
+
+class PatchEmbed(nn.Module):
+    """Shrink a map by a strided convolution, then normalise over channels.
+
+    UniFormer (arXiv 2201.04676), "Overall architecture".
+
+    Args:
+        in_dim: Channels of the input.
+        dim: Channels D of the output.
+        kernel_size: Kernel per axis; its length (2 or 3) is the rank of the map.
+        stride: Stride per axis.
+        padding: Padding per axis.
+
+    Shape:
+        (B, in_dim, ...) -> (B, dim, ...); a remainder at the right or bottom edge is dropped.
+    """
+
+    def __init__(
+        self,
+        in_dim: int,
+        dim: int,
+        *,
+        kernel_size: Sequence[int],
+        stride: Sequence[int],
+        padding: Sequence[int],
+    ) -> None:
+        super().__init__()
+        conv = CONV[len(kernel_size)]
+        self.proj = conv(in_dim, dim, tuple(kernel_size), tuple(stride), tuple(padding))
+        # Official: uniformer.py leaves PyTorch's eps here, the blocks' layer norms use 1e-6.
+        self.norm = nn.LayerNorm(dim, eps=1e-5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Embed (B, in_dim, ...) -> (B, dim, ...)."""
+        return self.norm(self.proj(x).movedim(1, -1)).movedim(-1, 1)
+
+
+class DPE(nn.Module):
+    """Dynamic position embedding: add a depthwise convolution of the map to the map.
+
+    UniFormer (arXiv 2201.04676), "Dynamic position embedding". Its zero padding tells a token where
+    it is; no size is built in, so any input size works.
+
+    Args:
+        dim: Channels D.
+        ndim: 3 for videos, 2 for images.
+
+    Shape:
+        (B, D, ...) -> (B, D, ...).
+    """
+
+    def __init__(self, dim: int, *, ndim: int) -> None:
+        super().__init__()
+        self.conv = depthwise(dim, 3, ndim=ndim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Add the embedding to (B, D, ...)."""
+        return x + self.conv(x)
+
+
+class LocalMHRA(nn.Module):
+    """Relate every token to its 5x5(x5) neighbourhood by a learned, input-independent affinity.
+
+    UniFormer (arXiv 2201.04676), "Relation aggregator", local token affinity: value and fusion are
+    pointwise convolutions, the affinity is a depthwise one (one head per channel).
+
+    Args:
+        dim: Channels D.
+        ndim: 3 for videos, 2 for images.
+
+    Shape:
+        (B, D, ...) -> (B, D, ...).
+    """
+
+    def __init__(self, dim: int, *, ndim: int) -> None:
+        super().__init__()
+        self.value = CONV[ndim](dim, dim, 1)
+        self.affinity = depthwise(dim, 5, ndim=ndim)
+        self.proj = CONV[ndim](dim, dim, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Aggregate (B, D, ...) -> (B, D, ...)."""
+        return self.proj(self.affinity(self.value(x)))
+
+
+class GlobalMHRA(nn.Module):
+    """Relate every space-time token to every other.
+
+    UniFormer (arXiv 2201.04676), "Relation aggregator", global token affinity.
+
+    Args:
+        dim: Channels D.
+        num_heads: Must divide `dim`.
+
+    Shape:
+        tokens (B, N, D) -> (B, N, D), with N = T'H'W'.
+
+    Raises:
+        ValueError: `dim` is not a multiple of `num_heads`.
+    """
+
+    def __init__(self, dim: int, num_heads: int) -> None:
+        super().__init__()
+        if num_heads < 1 or dim % num_heads:
+            raise ValueError(f"num_heads is {num_heads}, expected a divisor of dim {dim}")
+        self.num_heads = num_heads
+        self.qkv = nn.Linear(dim, 3 * dim)
+        self.proj = nn.Linear(dim, dim)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Attend over tokens (B, N, D) -> (B, N, D)."""
+        qkv = self.qkv(tokens).unflatten(-1, (3, self.num_heads, -1))  # (B, N, 3, heads, d)
+        query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind(0)  # each (B, heads, N, d)
+        attended = F.scaled_dot_product_attention(query, key, value)
+        return self.proj(attended.transpose(1, 2).flatten(2))  # (B, N, D)
+
+
+class FFN(nn.Module):
+    """Feed-forward network: widen, GELU, narrow.
+
+    Pointwise convolutions on maps (`ndim` 2 or 3), linear layers on tokens (`ndim` None).
+
+    Args:
+        dim: Channels D.
+        hidden_dim: Channels in between.
+        ndim: Rank of the map, or None for tokens.
+
+    Shape:
+        (B, D, ...) or (B, N, D), unchanged.
+    """
+
+    def __init__(self, dim: int, hidden_dim: int, *, ndim: int | None) -> None:
+        super().__init__()
+        self.fc1: nn.Module
+        self.fc2: nn.Module
+        if ndim is None:
+            self.fc1, self.fc2 = nn.Linear(dim, hidden_dim), nn.Linear(hidden_dim, dim)
+        else:
+            self.fc1, self.fc2 = CONV[ndim](dim, hidden_dim, 1), CONV[ndim](hidden_dim, dim, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Transform each position of `x` by itself."""
+        return self.fc2(F.gelu(self.fc1(x)))
