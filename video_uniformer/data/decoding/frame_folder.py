@@ -1,0 +1,85 @@
+"""A folder of pictures, one per frame, as Something-Something V1 and many extractions have it."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from video_uniformer.data.decoding.interface import Video, VideoError
+
+_SUFFIXES = (".jpg", ".jpeg", ".png")
+
+
+class FrameFolder(Video):
+    """The .jpg, .jpeg and .png files of a folder, in the order of the numbers in their names.
+
+    Args:
+        path: The folder; other files in it and folders below it are ignored.
+        fps: Frames per second at which the pictures were taken; a folder does not say.
+
+    Raises:
+        ValueError: `fps` is not positive.
+        VideoError: The folder holds no picture, or cannot be listed.
+    """
+
+    def __init__(self, path: Path, *, fps: float = 30.0) -> None:
+        super().__init__(path)
+        if not fps > 0:
+            raise ValueError(f"fps is {fps}, expected a positive number")
+        self._fps = float(fps)
+        self._names = _list_pictures(path)
+        if not self._names:
+            raise VideoError(
+                f"{path}: the folder holds no picture, expected {', '.join(_SUFFIXES)}"
+            )
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    @property
+    def fps(self) -> float:
+        """Frames per second, as given."""
+        return self._fps
+
+    def _release(self) -> None:
+        """No file stays open."""
+
+    def _read(self, indices: list[int]) -> Tensor:
+        pictures = [self._read_picture(self._names[index]) for index in indices]
+        for index, picture in zip(indices, pictures, strict=True):
+            if picture.shape != pictures[0].shape:
+                raise VideoError(
+                    f"{self.path / self._names[index]}: the picture is {_size(picture)}, "
+                    f"expected {_size(pictures[0])} as {self._names[indices[0]]}"
+                )
+        return torch.from_numpy(np.stack(pictures))  # (N, H, W, 3)
+
+    def _read_picture(self, name: str) -> np.ndarray:
+        try:
+            with Image.open(self.path / name) as picture:
+                return np.asarray(picture.convert("RGB"))
+        except Exception as error:  # Pillow raises many types for damaged files
+            raise VideoError(f"{self.path / name}: not a readable picture ({error})") from error
+
+
+def _list_pictures(folder: Path) -> list[str]:
+    try:
+        names = [entry.name for entry in folder.iterdir()]
+    except OSError as error:
+        raise VideoError(f"{folder}: {error.strerror}, expected a folder of frames") from error
+    # A leading dot marks what file systems put beside a picture, such as ._0001.jpg.
+    pictures = [n for n in names if n.lower().endswith(_SUFFIXES) and not n.startswith(".")]
+    return sorted(pictures, key=_natural_order)
+
+
+def _natural_order(name: str) -> tuple[list[tuple[str, int]], str]:
+    """Sort 2 before 10, and equal numbers by their spelling."""
+    parts = re.findall(r"([^0-9]*)([0-9]*)", name)
+    return [(text, int(digits or -1)) for text, digits in parts], name
+
+
+def _size(picture: np.ndarray) -> str:
+    return f"{picture.shape[1]}x{picture.shape[0]}"

@@ -1,0 +1,100 @@
+"""What every decoder offers, and the one error that all of them raise."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+
+import torch
+from torch import Tensor
+
+
+class VideoError(ValueError):
+    """A video that cannot be read: the message is its path, a colon and the reason.
+
+    It takes one string, so that it survives the way from a loader's worker process.
+    """
+
+
+class Video(ABC):
+    """A video as a row of frames, any of which can be asked for by its number.
+
+    Open one in the process that reads it, and share it with no other thread: a decoder opened
+    before a fork may hang after it.
+
+    Args:
+        path: The file or folder, named in messages.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._is_closed = False
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Number of playable frames: those that decoding from start to end shows."""
+
+    @property
+    @abstractmethod
+    def fps(self) -> float:
+        """Frames per second; the mean where the rate varies."""
+
+    @abstractmethod
+    def _read(self, indices: list[int]) -> Tensor:
+        """Decode distinct, rising, valid frame numbers (N) to uint8 (N, H, W, 3)."""
+
+    @abstractmethod
+    def _release(self) -> None:
+        """Give back the file."""
+
+    def frames(self, indices: Tensor | Sequence[int]) -> Tensor:
+        """Decode frames by number; one that is asked for twice is decoded once.
+
+        Args:
+            indices: Integers in 0 ... len - 1, in any order.
+
+        Shape:
+            indices (*any) -> (*any, H, W, 3), uint8 RGB, turned upright where the file says how.
+
+        Raises:
+            ValueError: No indices, no integers, a number that is no frame, or a closed video.
+            VideoError: The file is damaged at one of the frames, or where that builds on.
+        """
+        wanted = torch.as_tensor(indices)
+        self._check(wanted)
+        distinct, places = torch.unique(wanted, return_inverse=True)
+        images = self._read(distinct.tolist())
+        if torch.equal(distinct, wanted.flatten()):  # the usual case; spares a copy of the clip
+            return images.view(*wanted.shape, *images.shape[1:])
+        return images[places]  # (*any, H, W, 3)
+
+    def close(self) -> None:
+        """Give back the file; harmless when called again."""
+        if not self._is_closed:
+            self._is_closed = True
+            self._release()
+
+    def _check(self, indices: Tensor) -> None:
+        if self._is_closed:
+            raise ValueError(f"{self.path} is closed, expected an open video")
+        if indices.numel() == 0:
+            raise ValueError(f"indices is empty, expected at least one frame of {self.path}")
+        if indices.is_floating_point() or indices.is_complex() or indices.dtype == torch.bool:
+            raise ValueError(f"indices has dtype {indices.dtype}, expected integers")
+        for index in (int(indices.min()), int(indices.max())):
+            if not 0 <= index < len(self):
+                raise ValueError(
+                    f"index {index} is outside {self.path} with its {len(self)} frames, "
+                    f"expected 0 to {len(self) - 1}"
+                )
+
+    def __enter__(self) -> "Video":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()

@@ -1,0 +1,300 @@
+"""A look at the index of an mp4 or mov file, without a decoder and without reading its frames.
+
+It tells in a fraction of a millisecond whether a file is of the plain kind that decord decodes
+exactly. Asking FFmpeg would mean to open the file a second time, which takes as long as decoding
+a tenth of a clip.
+
+Boxes: ISO/IEC 14496-12, "ISO base media file format". Codec records: ISO/IEC 14496-15.
+"""
+
+import struct
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+_TOP_LEVEL_KINDS = frozenset(
+    (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot", b"uuid", b"meta", b"udta")
+)
+_FRAGMENT_KINDS = frozenset((b"moof", b"styp", b"sidx"))
+_MAX_TOP_LEVEL_BOXES = 1000  # a file of nothing but empty boxes would be walked for minutes
+_RIGHT_ANGLES = frozenset(((1, 0, 0, 1), (0, 1, -1, 0), (-1, 0, 0, -1), (0, -1, 1, 0)))
+_ONE = 0x10000  # 1.0 as 16.16 fixed point
+_AVC_BASELINE, _AVC_MAIN, _AVC_HIGH = 66, (77, 88), 100  # profiles
+_HEVC_MAIN = 1
+_SAMPLE_ENTRY_HEADER = 78  # bytes of a visual sample entry before its own boxes
+
+
+class UnsuitableError(ValueError):
+    """The file is not plain; the message names the kind of files it belongs to, in the plural."""
+
+
+class PlainTrack(NamedTuple):
+    """The video of a plain file.
+
+    Attributes:
+        num_frames: All are playable.
+        fps: Frames per second, the same throughout.
+    """
+
+    num_frames: int
+    fps: float
+
+
+def read_plain_track(path: Path) -> PlainTrack:
+    """Describe a file with one constant-rate video track, or say why it is not one.
+
+    Plain is a complete, unfragmented mp4 or mov with one video track: progressive H.264 or HEVC,
+    8 bit 4:2:0, of even size, upright or turned by right angles; its frames at equal distances,
+    the first at time zero, none hidden by an edit list; each key frame shown after all frames that
+    are decoded before it and before all that are decoded after it (closed groups of pictures).
+
+    Raises:
+        UnsuitableError: The file is of another kind, or cannot be read.
+    """
+    try:
+        return _describe(_read_moov(path))
+    except UnsuitableError:
+        raise
+    except OSError as error:
+        raise UnsuitableError("files that cannot be read") from error
+    except (struct.error, LookupError, ValueError) as error:
+        raise UnsuitableError("mp4 files with a malformed index") from error
+
+
+def _read_moov(path: Path) -> bytes:
+    """Find the index among the top-level boxes, checking that they fill the file."""
+    moov = b""
+    start = 0
+    end = path.stat().st_size
+    with path.open("rb") as file:
+        for _ in range(_MAX_TOP_LEVEL_BOXES):
+            if start == end:
+                return _require(moov, "mp4 files without an index")
+            file.seek(start)
+            kind, header, size = _parse_header(file.read(16), end - start)
+            if kind in _FRAGMENT_KINDS:
+                raise UnsuitableError("fragmented mp4 files")
+            if kind not in _TOP_LEVEL_KINDS:
+                raise UnsuitableError("containers other than mp4 and mov")
+            if start + size > end:
+                raise UnsuitableError("mp4 files cut short")
+            if kind == b"moov" and not moov:
+                file.seek(start + header)
+                moov = file.read(size - header)
+            start += size
+    raise UnsuitableError("mp4 files of too many parts")
+
+
+def _parse_header(data: bytes, available: int) -> tuple[bytes, int, int]:
+    """Return kind, length of the header and length of the whole box."""
+    size, kind = struct.unpack_from(">I4s", data)
+    if size == 1:
+        return kind, 16, max(16, struct.unpack_from(">Q", data, 8)[0])
+    return kind, 8, available if size == 0 else max(8, size)
+
+
+def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    start = 0
+    while start + 8 <= len(data):
+        kind, header, size = _parse_header(data[start : start + 16], len(data) - start)
+        yield kind, data[start + header : start + size]
+        start += size
+
+
+def _child(data: bytes, *kinds: bytes) -> bytes:
+    """Contents of the first box along a path of kinds; empty where there is none."""
+    for kind in kinds:
+        data = next((body for found, body in _boxes(data) if found == kind), b"")
+    return data
+
+
+def _require(data: bytes, otherwise: str) -> bytes:
+    if not data:
+        raise UnsuitableError(otherwise)
+    return data
+
+
+def _describe(moov: bytes) -> PlainTrack:
+    if _child(moov, b"mvex"):
+        raise UnsuitableError("fragmented mp4 files")
+    tracks = [body for kind, body in _boxes(moov) if kind == b"trak"]
+    videos = [body for body in tracks if _child(body, b"mdia", b"hdlr")[8:12] == b"vide"]
+    if len(videos) != 1 or b"covr" in moov:  # FFmpeg takes a cover picture for a stream
+        raise UnsuitableError("mp4 files with no or several video streams")
+    (track,) = videos
+    samples = _child(track, b"mdia", b"minf", b"stbl")
+    _check_rotation(_child(moov, b"mvhd"), _child(track, b"tkhd"))
+    may_reorder = _check_picture(_child(samples, b"stsd"))
+    num_frames = _count_samples(_child(samples, b"stsz"))
+    step = _constant_step(_child(samples, b"stts"), num_frames)
+    key_frames = _key_frames(samples, num_frames)
+    offsets = _child(samples, b"ctts")
+    # Some writers leave out times of display although they differ from those of decoding.
+    if may_reorder and not offsets and len(key_frames) < num_frames:
+        raise UnsuitableError("mp4 files without times of display")
+    times = step * np.arange(num_frames) + _offsets(offsets, num_frames)
+    start = int(times.min())
+    scale = _time_scale(_child(track, b"mdia", b"mdhd"))
+    last = Fraction(step * (num_frames - 1), scale) * _time_scale(_child(moov, b"mvhd"))
+    _check_edits(_child(track, b"edts", b"elst"), start, last)
+    _check_order(times - start, step, key_frames)
+    return PlainTrack(num_frames, float(Fraction(scale, step)))
+
+
+def _time_scale(header: bytes) -> int:
+    """Ticks per second, from a movie's or a medium's header of either version."""
+    return struct.unpack_from(">I", header, 20 if header[0] else 12)[0] or 1
+
+
+def _check_rotation(movie_header: bytes, track_header: bytes) -> None:
+    movie = struct.unpack_from(">9i", movie_header, 48 if movie_header[0] else 36)
+    track = struct.unpack_from(">9i", track_header, 52 if track_header[0] else 40)
+    axes = tuple(Fraction(track[place], _ONE) for place in (0, 1, 3, 4))
+    if movie[:5] != (_ONE, 0, 0, 0, _ONE) or axes not in _RIGHT_ANGLES:
+        raise UnsuitableError("mp4 files that are mirrored, scaled or turned by odd angles")
+
+
+def _check_picture(descriptions: bytes) -> bool:
+    """Check codec, size and pixels; return whether frames may be shown out of decoding order."""
+    entries = list(_boxes(descriptions[8:]))
+    if len(entries) != 1 or entries[0][0] not in (b"avc1", b"hvc1", b"hev1"):
+        raise UnsuitableError("mp4 files of other codecs than H.264 and HEVC")
+    kind, entry = entries[0]
+    width, height = struct.unpack_from(">HH", entry, 24)
+    details = dict(_boxes(entry[_SAMPLE_ENTRY_HEADER:]))
+    # Of these, decord and PyAV make RGB with differences that can be seen.
+    if width % 2 or height % 2 or b"clap" in details:
+        raise UnsuitableError("mp4 files of odd size or with a clean aperture")
+    plain = _is_plain_avc(details[b"avcC"]) if kind == b"avc1" else _is_plain_hevc(details[b"hvcC"])
+    if not plain:
+        raise UnsuitableError("mp4 files that are interlaced, or not of 8 bit 4:2:0")
+    return kind != b"avc1" or details[b"avcC"][1] != _AVC_BASELINE
+
+
+def _is_plain_hevc(record: bytes) -> bool:
+    return record[1] & 0x1F == _HEVC_MAIN and not record[6] & 0x40  # the latter: interlaced
+
+
+def _is_plain_avc(record: bytes) -> bool:
+    """Read the first sequence parameter set, ITU-T H.264 section 7.3.2.1.1, as far as needed."""
+    (length,) = struct.unpack_from(">H", record, 6)
+    bits = _Bits(record[9 : 8 + length].replace(b"\0\0\3", b"\0\0"))
+    profile = bits.read(24) >> 16
+    if profile not in (_AVC_BASELINE, *_AVC_MAIN, _AVC_HIGH):
+        return False
+    bits.read_golomb()
+    # Format 4:2:0, no bits beyond 8 for either, no lossless mode, no scaling matrix.
+    if profile == _AVC_HIGH and (
+        (bits.read_golomb(), bits.read_golomb(), bits.read_golomb()) != (1, 0, 0) or bits.read(2)
+    ):
+        return False
+    bits.read_golomb()
+    order_type = bits.read_golomb()
+    if order_type == 1:
+        return False  # hardly ever seen, and long to skip
+    for _ in range(2 if order_type == 0 else 1):
+        bits.read_golomb()  # for type 0 the order's length; then the number of reference frames
+    bits.read(1)
+    bits.read_golomb()  # width and height
+    bits.read_golomb()
+    return bits.read(1) == 1  # frames only, no fields
+
+
+class _Bits:
+    """Reads big-endian bits in turn."""
+
+    def __init__(self, data: bytes) -> None:
+        self._text = "".join(f"{byte:08b}" for byte in data)
+        self._place = 0
+
+    def read(self, count: int) -> int:
+        """Read an unsigned integer of `count` bits."""
+        text = self._text[self._place : self._place + count]
+        self._place += count
+        return int(text, 2)
+
+    def read_golomb(self) -> int:
+        """Read an unsigned Exp-Golomb code, section 9.1."""
+        zeros = self._text.index("1", self._place) - self._place
+        self._place += zeros
+        return self.read(zeros + 1) - 1
+
+
+def _count_samples(sizes: bytes) -> int:
+    common_size, count = struct.unpack_from(">II", sizes, 4)
+    if count == 0 or (common_size == 0 and not _table(sizes[4:], 1).all()):
+        raise UnsuitableError("mp4 files with empty frames")
+    return count
+
+
+def _constant_step(durations: bytes, num_frames: int) -> int:
+    """Ticks from one frame to the next; the last frame may last as long as it likes."""
+    counts, steps = _table(durations, 2).T
+    step = int(steps[0])
+    even = bool((steps[:-1] == step).all()) and (steps[-1] == step or counts[-1] == 1)
+    if not even or step <= 0 or counts.sum() != num_frames:
+        raise UnsuitableError("mp4 files of variable frame rate")
+    return step
+
+
+def _offsets(box: bytes, num_frames: int) -> npt.NDArray[np.int64]:
+    """From a frame's decoding time to its display, in ticks; zeros where there is no such box."""
+    if not box:
+        return np.zeros(num_frames, dtype=np.int64)
+    counts, offsets = _table(box, 2).T
+    if counts.min() < 0 or counts.sum() != num_frames:
+        raise UnsuitableError("mp4 files with a malformed index")
+    return np.repeat(offsets, counts)
+
+
+def _key_frames(samples: bytes, num_frames: int) -> npt.NDArray[np.int64]:
+    """Their places in decoding order; without a list, every frame is one."""
+    if _child(samples, b"stps"):
+        raise UnsuitableError("mp4 files with open groups of pictures")
+    box = _child(samples, b"stss")
+    return _table(box, 1)[:, 0] - 1 if box else np.arange(num_frames)
+
+
+def _check_edits(box: bytes, start: int, last: Fraction) -> None:
+    """Let pass only an edit that shows all frames, the first at time zero.
+
+    Args:
+        box: The edit list; may be empty.
+        start: When the first frame is shown by the frames' own clock, in ticks of the track.
+        last: From the first frame to the last, in ticks of the movie.
+    """
+    if not box:
+        if start:
+            raise UnsuitableError("mp4 files that do not start at time zero")
+        return
+    version, count = box[0], struct.unpack_from(">I", box, 4)[0]
+    duration, media_time, rate = struct.unpack_from(">Qqi" if version else ">Iii", box, 8)
+    if count != 1 or media_time != start or rate != _ONE or duration <= last:
+        raise UnsuitableError("mp4 files with an edit list that cuts or delays")
+
+
+def _check_order(
+    times: npt.NDArray[np.int64], step: int, key_frames: npt.NDArray[np.int64]
+) -> None:
+    """Check that display times are evenly spread and that no frame crosses a key frame."""
+    places, rest = np.divmod(times, step)
+    if rest.any() or not np.array_equal(np.sort(places), np.arange(len(places))):
+        raise UnsuitableError("mp4 files of variable frame rate")
+    latest = np.maximum.accumulate(places)
+    later_keys = key_frames[1:]
+    closed = (places[key_frames] == key_frames).all() and (
+        latest[later_keys - 1] == later_keys - 1
+    ).all()
+    if not closed or key_frames[0] != 0:
+        raise UnsuitableError("mp4 files with open groups of pictures")
+
+
+def _table(box: bytes, columns: int) -> npt.NDArray[np.int64]:
+    """Rows of 32-bit integers behind a version and a count; signed, as FFmpeg reads them."""
+    (count,) = struct.unpack_from(">I", box, 4)
+    values = np.frombuffer(box, ">i4", count=count * columns, offset=8)
+    return values.reshape(-1, columns).astype(np.int64)

@@ -1,0 +1,320 @@
+"""PyAV: exact on every container, because frames are told apart by their time stamps.
+
+The time stamps come from a walk over the packets, which decodes nothing; what a container says of
+itself (number of frames, duration, rate) is not believed. A frame is reached from the last key
+frame before it: packets are fed up to the frame's own, then the decoder is drained, so that hardly
+a packet is decoded that no wanted frame builds on. Where time stamps do not tell frames apart,
+frames are counted from the start of the file.
+"""
+
+import functools
+import logging
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+from itertools import groupby, islice, pairwise
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import av
+import av.error
+import numpy as np
+import torch
+from av.container import InputContainer
+from av.packet import Packet
+from av.stream import Discard, Disposition
+from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
+from av.video.stream import VideoStream
+from torch import Tensor
+
+from video_uniformer.data.decoding.interface import Video, VideoError
+
+_logger = logging.getLogger(__name__)
+
+_REORDERING_FRAMES = 32  # within so many frames, one that is shown out of decoding order turns up
+
+
+class _FrameTable(NamedTuple):
+    """Rising time stamps, in units of the stream's time base."""
+
+    frames: list[int]
+    key_frames: list[int]  # also those that an edit list hides: decoding may have to start there
+
+
+class PyAVVideo(Video):
+    """A video file read with PyAV on one thread.
+
+    Of several video streams it takes the one that FFmpeg calls the best; a picture attached as the
+    file's cover is not a video.
+
+    Args:
+        path: A file in any container that FFmpeg reads.
+
+    Raises:
+        VideoError: The file is unreadable, cut short, has no video stream, or no frame of it can
+            be played.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self._reformatter = VideoReformatter()
+        self._container = _open_container(path)
+        try:
+            self._stream = _prepare_stream(self._container, path)
+            # Noted now, as decoding sets them to those of the last frame.
+            self._size = (self._stream.codec_context.width, self._stream.codec_context.height)
+            self._table = self._read_table()
+            self._num_frames = len(self._table.frames) if self._table else self._count_frames()
+            if self._num_frames == 0:
+                raise VideoError(f"{path}: no frame can be played, expected a video")
+            self._fps = self._measure_fps()
+        except BaseException:
+            self.close()
+            raise
+
+    def __len__(self) -> int:
+        return self._num_frames
+
+    @property
+    def fps(self) -> float:
+        """Frames per second; the mean where the rate varies."""
+        return self._fps
+
+    def _release(self) -> None:
+        self._container.close()
+
+    def _read_table(self) -> _FrameTable | None:
+        """List the playable frames; None where time stamps do not tell them apart."""
+        decoder = self._stream.codec_context
+        if self._container.format.name == "avi" and decoder.has_b_frames:
+            return None  # AVI stores no times of display, and those that FFmpeg makes up are off
+        frames: list[int] = []
+        key_frames: list[int] = []
+        for packet in self._walk_packets():
+            if packet.pts is None:
+                return None
+            if packet.is_keyframe:
+                key_frames.append(packet.pts)
+            # Ahead of the first key frame, in decoding or display, stand frames that lack another.
+            if key_frames and packet.pts >= key_frames[0] and not packet.is_discard:
+                frames.append(packet.pts)
+        if len(set(frames)) < len(frames):
+            return None
+        in_order = all(a < b for a, b in pairwise(frames))
+        if in_order and decoder.has_b_frames and not self._is_shown_in_order():
+            return None
+        return _FrameTable(sorted(frames), sorted(key_frames))
+
+    def _walk_packets(self) -> "Iterator[Packet[VideoStream]]":
+        """All packets, in decoding order."""
+        count = 0
+        try:
+            for packet in self._container.demux(self._stream):
+                if packet.size:  # the last one is empty: it tells the decoder to finish
+                    count += 1
+                    yield packet
+        except Exception as error:  # damaged files raise many types
+            raise _video_error(self.path, f"damaged after {count} frames", error) from error
+        if count < len(self._stream.index_entries):
+            listed = sum(entry.size > 0 for entry in self._stream.index_entries)
+            if count < listed:
+                raise VideoError(f"{self.path}: cut short, holds {count} of its {listed} frames")
+
+    def _is_shown_in_order(self) -> bool:
+        """Whether the times of the first frames rise as they leave the decoder.
+
+        Some writers put the order of decoding in place of that of display.
+        """
+        try:
+            frames = islice(self._decode_from_start(by_time=False), _REORDERING_FRAMES)
+            times = [frame.pts or 0 for _, frame in frames]
+        except Exception as error:
+            raise _video_error(self.path, "frame 0 cannot be decoded", error) from error
+        return all(a < b for a, b in pairwise(times))
+
+    def _count_frames(self) -> int:
+        count = 0
+        try:
+            for _ in self._decode_from_start(by_time=False):
+                count += 1
+        except Exception as error:
+            raise _video_error(self.path, f"undecodable after {count} frames", error) from error
+        return count
+
+    def _measure_fps(self) -> float:
+        if self._table and self._num_frames > 1:
+            span = self._table.frames[-1] - self._table.frames[0]
+            return float((self._num_frames - 1) / (span * (self._stream.time_base or Fraction(1))))
+        return float(self._stream.average_rate or self._stream.guessed_rate or 1)
+
+    def _read(self, indices: list[int]) -> Tensor:
+        names = [self._table.frames[index] for index in indices] if self._table else indices
+        images = _Images(names, self._size, self._reformatter)
+        try:
+            if self._table:
+                images.take(self._decode_stretches(names, self._table.key_frames))
+            if images.missing:  # no table, or a seek or a decoder that misbehaves
+                images.take(self._decode_from_start(by_time=self._table is not None))
+        except Exception as error:
+            reason = f"frame {indices[images.first_missing]} cannot be decoded"
+            raise _video_error(self.path, reason, error) from error
+        if images.missing:
+            number = indices[images.first_missing]
+            raise VideoError(f"{self.path}: frame {number} is in the container but never decoded")
+        return torch.from_numpy(images.rgb)
+
+    def _decode_from_start(self, *, by_time: bool) -> Iterator[tuple[int | None, VideoFrame]]:
+        """Decode everything; name frames by time stamp, or by number."""
+        self._container.close()
+        self._container = _open_container(self.path)
+        self._stream = _prepare_stream(self._container, self.path)
+        for number, frame in enumerate(self._container.decode(self._stream)):
+            yield frame.pts if by_time else number, frame
+
+    def _decode_stretches(
+        self, targets: list[int], key_frames: list[int]
+    ) -> Iterator[tuple[int | None, VideoFrame]]:
+        """Decode from the last key frame before each target, once for all that share it."""
+        for position, stretch in groupby(targets, lambda pts: bisect_right(key_frames, pts)):
+            packets = self._packets_from(key_frames[:position])
+            for frame in self._decode_up_to(packets, set(stretch)):
+                # After a seek a frame may lack another that it refers to; from the start it won't.
+                if not frame.is_corrupt:
+                    yield frame.pts, frame
+
+    def _packets_from(self, key_frames: list[int]) -> "Iterator[Packet[VideoStream]]":
+        """Walk the packets from the last of these key frames on; none where no seek finds it."""
+        goal = key_frames[-1]
+        # Some containers seek by time of decoding, and may land behind a key frame.
+        for start in dict.fromkeys((goal, key_frames[-2:][0], key_frames[0])):
+            try:
+                self._container.seek(start, stream=self._stream)
+            except av.error.FFmpegError:
+                return
+            packets = self._container.demux(self._stream)
+            at_goal = (p for p in packets if p.is_keyframe and p.pts is not None and p.pts >= goal)
+            packet = next(at_goal, None)
+            if packet and packet.pts == goal:
+                yield packet
+                yield from packets
+                return
+
+    def _decode_up_to(
+        self, packets: "Iterable[Packet[VideoStream]]", targets: set[int | None]
+    ) -> Iterator[VideoFrame]:
+        """Feed packets until all targets are in, then drain the decoder."""
+        decoder = self._stream.codec_context
+        # In H.264 alone: HEVC calls frames unreferenced that higher temporal layers refer to.
+        unwanted: Literal["NONREF", "DEFAULT"] = "NONREF" if decoder.name == "h264" else "DEFAULT"
+        has_input = False
+        for packet in packets:
+            if not packet.size:
+                break
+            has_input = True
+            decoder.skip_frame = "DEFAULT" if packet.pts in targets else unwanted
+            yield from packet.decode()
+            targets.discard(packet.pts)
+            if not targets:
+                break
+        if has_input:  # a decoder that is told to finish twice takes it for an error
+            yield from decoder.decode(None)
+
+
+class _Images:
+    """The wanted frames as RGB in one array; no other frame is converted.
+
+    Args:
+        names: What frames are asked for by; distinct, in the order of the result.
+        size: Width and height that all frames get, should they change on the way.
+        reformatter: Kept between calls; setting one up costs as much as converting a frame.
+    """
+
+    def __init__(
+        self, names: list[int], size: tuple[int, int], reformatter: VideoReformatter
+    ) -> None:
+        self.rgb = np.empty((0, 0, 0, 3), dtype=np.uint8)
+        self.missing = set(names)
+        self._positions = {name: position for position, name in enumerate(names)}
+        self._width, self._height = size
+        self._reformatter = reformatter
+
+    @property
+    def first_missing(self) -> int:
+        """Position in the result of the first frame not yet taken."""
+        return min((self._positions[name] for name in self.missing), default=0)
+
+    def take(self, named_frames: Iterable[tuple[int | None, VideoFrame]]) -> None:
+        """Convert the missing ones among these frames; stop when none is missing."""
+        for name, frame in named_frames:
+            if name in self.missing:
+                self._put(self._positions[name], frame)
+                self.missing.remove(name)
+                if not self.missing:
+                    return
+
+    def _put(self, position: int, frame: VideoFrame) -> None:
+        converted = self._reformatter.reformat(
+            frame, width=self._width, height=self._height, format="rgb24", threads=1
+        )
+        upright = np.rot90(converted.to_ndarray(), round(frame.rotation / 90) % 4)  # (H, W, 3)
+        if not len(self.rgb):
+            self.rgb = np.empty((len(self._positions), *upright.shape), dtype=np.uint8)
+        self.rgb[position] = upright
+
+
+def _open_container(path: Path) -> InputContainer:
+    try:
+        # The protocol is named so that a colon in a file's name is none, and held to files so
+        # that a play list in a video's name does not reach for the network.
+        return av.open(
+            f"file:{path}", metadata_errors="ignore", options={"protocol_whitelist": "file"}
+        )
+    except Exception as error:
+        raise _video_error(path, "not a readable video", error) from error
+
+
+def _prepare_stream(container: InputContainer, path: Path) -> VideoStream:
+    """Pick the video stream, and have the demuxer pass over all others."""
+    streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
+    if not streams:
+        raise VideoError(f"{path}: no video stream, expected one")
+    best = container.streams.best("video")
+    chosen = next((s for s in streams if best and s.index == best.index), streams[0])
+    if chosen.codec_context is None:
+        raise VideoError(f"{path}: no decoder for the codec of its video stream")
+    for stream in container.streams:
+        if stream.index != chosen.index:
+            stream.discard = Discard.all
+    # Workers decode side by side; threads would compete with them and do not survive a fork.
+    chosen.codec_context.thread_count = 1
+    chosen.codec_context.thread_type = "NONE"
+    return chosen
+
+
+def _video_error(path: Path, reason: str, error: Exception) -> VideoError:
+    if isinstance(error, VideoError):
+        return error
+    detail = error.strerror if isinstance(error, av.error.FFmpegError) else str(error)
+    return VideoError(f"{path}: {reason} ({detail})")
+
+
+@functools.cache
+def _warn_once(kind: str) -> None:
+    _logger.warning("decord is passed over for %s; PyAV reads them", kind)
+
+
+def open_instead_of_decord(path: Path, kind: str) -> PyAVVideo:
+    """Open a file that decord should have read, and log why not, once per kind and process.
+
+    Args:
+        path: The video file.
+        kind: The files that decord is not used for, in the plural: "fragmented mp4 files".
+
+    Raises:
+        VideoError: PyAV cannot read it either.
+    """
+    video = PyAVVideo(path)
+    _warn_once(kind)
+    _logger.debug("%s: one of the %s", path, kind)
+    return video
