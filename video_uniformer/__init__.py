@@ -4,7 +4,10 @@ from video_uniformer import _compat
 
 _compat.install()
 
+from video_uniformer.data.decoding import open_video  # noqa: E402
+from video_uniformer.data.sampling import ClipSpec  # noqa: E402
+from video_uniformer.inference import load_classifier  # noqa: E402
 from video_uniformer.models.uniformer import create_uniformer  # noqa: E402
 from video_uniformer.models.weights import load_weights  # noqa: E402
 
-__all__ = ["create_uniformer", "load_weights"]
+__all__ = ["ClipSpec", "create_uniformer", "load_classifier", "load_weights", "open_video"]

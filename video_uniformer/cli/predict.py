@@ -1,0 +1,158 @@
+"""`video-uniformer-predict`: name what happens in video files."""
+
+import argparse
+import glob
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from video_uniformer.cli.errors import one_line_errors, reason
+from video_uniformer.contact_sheet import save_contact_sheet
+from video_uniformer.data.annotations import read_class_names
+from video_uniformer.data.annotations.folders import find_videos
+from video_uniformer.data.decoding import open_video
+from video_uniformer.inference import Prediction, VideoClassifier, load_classifier
+
+EXAMPLES = """examples:
+  video-uniformer-predict clip.mp4 --checkpoint outputs/best.ckpt
+  video-uniformer-predict videos/ 'more/*.webm' --checkpoint best.ckpt --json > answers.json
+  video-uniformer-predict clip.mp4 --checkpoint uniformer_small_k400_16x4.pth --classes kinetics400
+
+The exit status is 0 when every file was answered and 1 when one was not; its reason goes to the
+standard error, and the other files are answered all the same."""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command's options."""
+    parser = argparse.ArgumentParser(
+        prog="video-uniformer-predict",
+        description="Print the most probable classes of videos, with probabilities.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("videos", nargs="+", help="files, folders (searched for videos) or quoted globs")
+    add("--checkpoint", required=True, help="ours, or a published file (then give --classes)")
+    add("--classes", help="file with one name a line, or a shipped list such as kinetics400")
+    add("--frames", type=int, help="frames per clip (default: the checkpoint's; published: 16)")
+    add("--stride", help="frames from one to the next, or 'segments' (published: 4)")
+    add("--size", type=int, help="input height and width, pixels (published: 224)")
+    add("--bgr", action="store_true", help="the network expects BGR (published frame-folder ones)")
+    add("--clips", type=int, help="clips per video")
+    add("--crops", type=int, choices=(1, 3), help="crops per clip")
+    add("--top", type=int, default=5, metavar="K", help="classes to print (default 5)")
+    add("--json", action="store_true", help="print one JSON array instead of a table")
+    add("--sheet", type=Path, metavar="FOLDER", help="write a picture of the frames looked at")
+    add("--decoder", default="decord", help="decord (default) or pyav")
+    add("--device", default="cpu", help="cpu (default), cuda, cuda:1, ...")
+    return parser
+
+
+def find_files(arguments: Sequence[str]) -> Iterator[Path]:
+    """The videos that files, folders and globs stand for; what matches nothing stays as it is."""
+    for argument in arguments:
+        # `Path.glob` takes no absolute pattern.
+        matches = [] if Path(argument).exists() else glob.glob(argument, recursive=True)  # noqa: PTH207
+        for path in map(Path, sorted(matches) or [argument]):
+            videos = sorted(find_videos(path)) if path.is_dir() else []
+            yield from videos or [path]
+
+
+def load(options: argparse.Namespace) -> VideoClassifier:
+    """The classifier that the options describe."""
+    stride = options.stride
+    if stride not in (None, "segments") and not stride.isdigit():
+        raise ValueError(f"--stride is {stride!r}, expected a number of frames, or 'segments'")
+    clip: dict[str, Any] = {
+        "num_frames": options.frames,
+        "stride": stride and int(stride) if stride != "segments" else None,
+        "size": options.size,
+        "num_clips": options.clips,
+        "num_crops": options.crops,
+        "channel_order": "bgr" if options.bgr else None,
+    }
+    return load_classifier(
+        options.checkpoint,
+        class_names=None if options.classes is None else read_class_names(options.classes),
+        clip={
+            name: value
+            for name, value in clip.items()
+            if value is not None or (name == "stride" and stride == "segments")
+        },
+        decoder=options.decoder,
+        device=options.device,
+    )
+
+
+def answer(
+    classifier: VideoClassifier, path: Path, number: int, options: argparse.Namespace
+) -> dict[str, Any]:
+    """The answer for the video with this number, or its error, as plain values."""
+    try:
+        prediction = classifier(path)
+        sheet = _draw(prediction, number, options) if options.sheet else None
+    except (ValueError, OSError) as error:
+        return {"path": str(path), "error": reason(error)}
+    top = [{"class": name, "probability": p} for name, p in prediction.top(options.top)]
+    return {"path": str(path), "top": top, **({"sheet": str(sheet)} if sheet else {})}
+
+
+def _draw(prediction: Prediction, number: int, options: argparse.Namespace) -> Path:
+    options.sheet.mkdir(parents=True, exist_ok=True)
+    sheet = options.sheet / f"{number:04d}_{prediction.path.name}.png"
+    with open_video(prediction.path, options.decoder) as video:
+        frames = video.frames(prediction.frames)
+    save_contact_sheet(
+        sheet,
+        frames,
+        numbers=prediction.frames,
+        title=str(prediction.path.name),
+        answers=prediction.top(options.top),
+    )
+    return sheet
+
+
+def _print(answers: list[dict[str, Any]]) -> None:
+    table = Table()
+    table.add_column("video", overflow="fold")
+    table.add_column("class")
+    table.add_column("probability", justify="right")
+    for item in answers:
+        for number, row in enumerate(item.get("top", [])):
+            name = item["path"] if number == 0 else ""
+            table.add_row(name, row["class"], f"{100 * row['probability']:.1f} %")
+        table.add_section()
+    console = Console()
+    if table.row_count:
+        console.print(table)
+    for item in answers:
+        if "sheet" in item:
+            console.print(f"wrote {item['sheet']}", soft_wrap=True, highlight=False)
+
+
+def main() -> None:
+    """Entry point of the command."""
+    options = parser().parse_args()
+    with one_line_errors():
+        classifier = load(options)
+        answers = [
+            answer(classifier, path, number, options)
+            for number, path in enumerate(find_files(options.videos))
+        ]
+    if options.json:
+        print(json.dumps(answers, indent=2))
+    else:
+        _print(answers)
+    failed = [item for item in answers if "error" in item]
+    for item in failed:
+        print(f"error: {item['error']}", file=sys.stderr)
+    raise SystemExit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    main()

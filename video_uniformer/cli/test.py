@@ -1,0 +1,95 @@
+"""`video-uniformer-test`: evaluate a checkpoint on several views of every video."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import hydra
+import lightning
+from hydra.core.hydra_config import HydraConfig
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
+from rich.table import Table
+
+from video_uniformer.cli.configs import check_overrides, config_folder
+from video_uniformer.cli.errors import one_line_errors
+from video_uniformer.cli.noise import silence_libraries
+from video_uniformer.models.weights import read_weights
+from video_uniformer.training.report import write_report
+
+
+def test(config: DictConfig, overridden: set[str]) -> dict[str, float]:
+    """Evaluate `config.ckpt_path` and write the report into `config.output_dir`.
+
+    Args:
+        config: The composed config.
+        overridden: Keys given on the command line, which win over what the checkpoint says.
+    """
+    if config.ckpt_path is None:
+        raise ValueError("ckpt_path is not given, expected a checkpoint to test: ckpt_path=FILE")
+    describe(config, read_weights(config.ckpt_path).get("classifier"), overridden)
+    datamodule = instantiate(config.data, _convert_="all")
+    datamodule.prepare_data()
+    config.data.num_classes = len(datamodule.class_names)
+    config.task.load_weights.reset_head = False
+    task = instantiate(config.task, _convert_="all")
+    instantiate(config.task.load_weights)(task.network, config.ckpt_path)
+    trainer = instantiate(config.trainer, logger=False, callbacks=[], _convert_="all")
+    [metrics] = trainer.test(task, datamodule, verbose=False)
+    if trainer.is_global_zero:
+        dataset, table = datamodule.dataset("test"), task.tables["test"]
+        paths = [sample.path for sample in dataset.samples]
+        files = write_report(
+            Path(config.output_dir), table, paths=paths, class_names=datamodule.class_names
+        )
+        _show(metrics, config, f"{len(table.label)} of {len(paths)}", files)
+    return metrics
+
+
+def describe(config: DictConfig, classifier: Any, overridden: set[str]) -> None:
+    """Set the config's network, clip and classes to those of a checkpoint of ours."""
+    if not isinstance(classifier, dict):
+        return
+    for node, values in (("model", classifier["network"]), ("clip", classifier["clip"])):
+        for key, value in values.items():
+            if f"{node}.{key}" not in overridden:
+                OmegaConf.update(config, f"{node}.{key}", value, force_add=True)
+    if not any(key.startswith("data.class_names") for key in overridden):
+        config.data.class_names = classifier["class_names"]
+
+
+def _show(metrics: dict[str, float], config: DictConfig, videos: str, files: list[Path]) -> None:
+    clip = config.clip
+    table = Table(title=str(config.ckpt_path))
+    for heading in ("metric", "value"):
+        table.add_column(heading)
+    table.add_row("videos evaluated", videos)
+    table.add_row("views", f"{clip.num_clips} clips x {clip.num_crops} crops")
+    for name, value in metrics.items():
+        table.add_row(name, f"{value:.4f}" if name.endswith("loss") else f"{100 * value:.2f} %")
+    console = Console()
+    console.print(table)
+    for file in files:
+        console.print(f"wrote {file}", soft_wrap=True, highlight=False)
+
+
+@hydra.main(version_base="1.3", config_path=str(config_folder()), config_name="config")
+def _run(config: DictConfig) -> None:
+    silence_libraries()
+    runtime = HydraConfig.get()
+    config.output_dir = runtime.runtime.output_dir
+    lightning.seed_everything(config.seed, workers=True, verbose=False)
+    with one_line_errors():
+        test(config, {text.split("=")[0].lstrip("+") for text in runtime.overrides.task})
+
+
+def main() -> None:
+    """Entry point of the command."""
+    with one_line_errors():
+        check_overrides(sys.argv[1:])
+    _run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,88 @@
+"""`video-uniformer-train`: train a video network from a Hydra config."""
+
+import sys
+from typing import Any
+
+import hydra
+import lightning
+from hydra.core.hydra_config import HydraConfig
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+from torch import nn
+
+from video_uniformer.cli.configs import check_overrides, config_folder
+from video_uniformer.cli.errors import one_line_errors
+from video_uniformer.cli.noise import silence_libraries
+from video_uniformer.models.weights import read_weights
+
+
+def train(config: DictConfig) -> dict[str, float]:
+    """Build everything that the config names, fit, and give the last metrics.
+
+    Args:
+        config: The composed config; `output_dir` is where checkpoints, logs and results go.
+    """
+    lightning.seed_everything(config.seed, workers=True, verbose=False)
+    datamodule = instantiate(config.data, _convert_="all")
+    datamodule.prepare_data()
+    config.data.num_classes = len(datamodule.class_names)
+    if config.ckpt_path is not None:
+        if "classifier" not in read_weights(config.ckpt_path):
+            raise ValueError(
+                f"ckpt_path is {config.ckpt_path}, expected a checkpoint of a training; "
+                "task.init=FILE starts from weights alone"
+            )
+        config.task.init = None  # all weights come from the checkpoint
+    task = instantiate(config.task, _convert_="all")
+    trainer = instantiate(
+        config.trainer,
+        callbacks=_instantiate_all(config.callbacks),
+        logger=_instantiate_all(config.logger),
+        _convert_="all",
+    )
+    if trainer.is_global_zero:
+        print(_describe(config, task.network))
+    trainer.fit(task, datamodule, ckpt_path=config.ckpt_path, weights_only=True)
+    if trainer.is_global_zero:
+        for checkpoint in trainer.checkpoint_callbacks:
+            if path := getattr(checkpoint, "best_model_path", ""):
+                print(f"wrote {path}")
+    return {name: float(value) for name, value in trainer.callback_metrics.items()}
+
+
+def _instantiate_all(group: DictConfig) -> list[Any]:
+    """The objects of a group of named nodes; one set to null on the command line is left out."""
+    return [item for item in instantiate(group, _convert_="all").values() if item is not None]
+
+
+def _describe(config: DictConfig, network: nn.Module) -> str:
+    millions = sum(parameter.numel() for parameter in network.parameters()) / 1e6
+    clip = config.clip
+    frames = (
+        f"{clip.num_frames} frames, stride {clip.stride}"
+        if clip.stride
+        else (f"{clip.num_frames} segments")
+    )
+    return (
+        f"UniFormer {config.model.variant}: {millions:.2f} M parameters, {config.data.num_classes} "
+        f"classes, {frames}, {clip.size} x {clip.size} pixels; results in {config.output_dir}"
+    )
+
+
+@hydra.main(version_base="1.3", config_path=str(config_folder()), config_name="config")
+def _run(config: DictConfig) -> None:
+    silence_libraries()
+    config.output_dir = HydraConfig.get().runtime.output_dir
+    with one_line_errors():
+        train(config)
+
+
+def main() -> None:
+    """Entry point of the command."""
+    with one_line_errors():
+        check_overrides(sys.argv[1:])
+    _run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Lightning: the task, the data module, optimisers."""

@@ -1,0 +1,187 @@
+"""The task of naming what happens in a video: loss, metrics, averaging over views."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import torch
+import torch.nn.functional as F
+from lightning import LightningModule
+from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from video_uniformer.training.scores import FUSIONS, ScoreTable, VideoScores, fuse_views
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Batch = Mapping[str, Tensor]
+
+
+class VideoClassification(LightningModule):
+    """Train and evaluate a video classifier.
+
+    Training flattens the views of a video into the batch (repeated augmentation) and mixes clips;
+    evaluation runs in float32, as published, and fuses the views of each video.
+
+    Args:
+        network: (N, C, T, H, W) -> logits (N, K); its `config` rebuilds it.
+        optimizer: network -> optimiser.
+        schedule: (optimiser, steps_per_epoch=, num_epochs=) -> scheduler, stepped at every step.
+        clip: How videos become clips: a dataclass of plain values, stored in every checkpoint.
+        mixing: (clips, labels) -> (clips, soft labels (N, K)), or None for plain labels.
+        fusion: How the views of a video are averaged: "logits" (published) or "probabilities".
+        init: Weights to start from: a file or a published name; None starts at random.
+        load_weights: (network, init) -> a report of what was loaded.
+
+    Shape:
+        batches hold `video` (B, V, C, T, H, W), `label` (B,), `video_index` (B,).
+
+    Raises:
+        ValueError: an unknown fusion.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        *,
+        optimizer: Callable[[nn.Module], Optimizer],
+        schedule: Callable[..., LRScheduler],
+        clip: "DataclassInstance",
+        mixing: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None = None,
+        fusion: str = "logits",
+        init: str | None = None,
+        load_weights: Callable[[nn.Module, str], object] | None = None,
+    ) -> None:
+        super().__init__()
+        if fusion not in FUSIONS:
+            raise ValueError(f"fusion is {fusion!r}, expected one of {', '.join(FUSIONS)}")
+        self.network = network
+        self.clip = clip
+        self.fusion = fusion
+        self.class_names: list[str] = []
+        self.tables: dict[str, ScoreTable] = {}
+        self._optimizer, self._schedule, self._mixing = optimizer, schedule, mixing
+        self._init, self._load_weights = init, load_weights
+        self._scores = VideoScores()
+
+    def setup(self, stage: str) -> None:
+        """Take the class names from the data and, at the start of a training, the weights."""
+        datamodule = getattr(self.trainer, "datamodule", None)
+        if datamodule is not None:
+            self.class_names = list(datamodule.class_names)
+        if stage == "fit" and self._init and self._load_weights:
+            report = self._load_weights(self.network, self._init)
+            self.print(f"weights from {self._init}: {report}")
+            self._init = None  # a second fit goes on from where the first ended
+
+    def forward(self, video: Tensor) -> Tensor:
+        """Logits (N, K) of clips (N, C, T, H, W)."""
+        return self.network(video)
+
+    def training_step(self, batch: Batch, batch_index: int) -> Tensor:
+        """Loss of the batch's clips, mixed."""
+        num_views = batch["video"].shape[1]
+        clips = batch["video"].flatten(0, 1)  # (B V, C, T, H, W)
+        labels = batch["label"].repeat_interleave(num_views)
+        targets = labels
+        if self._mixing is not None:
+            clips, targets = self._mixing(clips, labels)
+        logits = self(clips)
+        loss = F.cross_entropy(logits.float(), targets)
+        if not torch.isfinite(loss):
+            raise RuntimeError(
+                f"the loss is {loss.item()} at step {self.global_step}; a lower learning rate, "
+                "weaker augmentation or trainer.precision=32-true usually helps"
+            )
+        self.log("train/loss", loss, prog_bar=True, batch_size=len(clips))
+        self.log("train/top1", _train_top1(logits, targets), prog_bar=True, batch_size=len(clips))
+        return loss
+
+    def on_validation_epoch_start(self) -> None:
+        """Forget the scores of the last validation."""
+        self._scores.reset()
+
+    def validation_step(self, batch: Batch, batch_index: int) -> None:
+        """Score the batch's videos."""
+        self._score(batch)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the metrics over all videos."""
+        self._log_scores("val")
+
+    def on_test_epoch_start(self) -> None:
+        """Forget earlier scores."""
+        self._scores.reset()
+
+    def test_step(self, batch: Batch, batch_index: int) -> None:
+        """Score the batch's videos."""
+        self._score(batch)
+
+    def on_test_epoch_end(self) -> None:
+        """Log the metrics over all videos."""
+        self._log_scores("test")
+
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
+        """The optimiser, and the schedule stepped at every optimiser step."""
+        optimizer = self._optimizer(self.network)
+        num_epochs = self.trainer.max_epochs or 1
+        steps = self.trainer.estimated_stepping_batches
+        schedule = self._schedule(
+            optimizer, steps_per_epoch=max(steps / num_epochs, 1), num_epochs=num_epochs
+        )
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": schedule, "interval": "step", "name": "lr"},
+        }
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Describe the classifier in plain values, so that the file needs no config."""
+        checkpoint["classifier"] = {
+            "network": dict(self.network.config),  # type: ignore[arg-type]
+            "clip": asdict(self.clip),
+            "class_names": self.class_names,
+            "fusion": self.fusion,
+        }
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuse to go on from a checkpoint of another network.
+
+        Raises:
+            ValueError: the checkpoint's network is not this one, or it says nothing of a network.
+        """
+        theirs = checkpoint.get("classifier", {}).get("network", {})
+        ours: Mapping[str, Any] = self.network.config  # type: ignore[assignment]
+        for name in ("variant", "num_classes", "head_dim"):
+            if name in ours and theirs.get(name) != ours[name]:
+                raise ValueError(
+                    f"ckpt_path is {self.trainer.ckpt_path}, whose network has {name} "
+                    f"{theirs.get(name)!r}, expected {ours[name]!r} as in this training; "
+                    "task.init=FILE starts a new training from the weights of another"
+                )
+
+    def _score(self, batch: Batch) -> None:
+        video = batch["video"]
+        # Official: evaluation runs without autocast, whatever the training's precision.
+        with torch.autocast(video.device.type, enabled=False):
+            logits = self(video.flatten(0, 1).float())
+        scores = fuse_views(logits.unflatten(0, video.shape[:2]), self.fusion)
+        self._scores.update(batch["video_index"], batch["label"], scores)
+
+    def _log_scores(self, split: str) -> None:
+        table = self._scores.table()
+        self.tables[split] = table
+        for name, value in table.summary().items():
+            self.log(f"{split}/{name}", value, prog_bar=True, rank_zero_only=True)
+
+
+def _train_top1(logits: Tensor, targets: Tensor) -> Tensor:
+    """Share of clips (0 to 1) whose prediction is among the classes mixed into them."""
+    predicted = logits.argmax(1)
+    if targets.ndim == 1:
+        return (predicted == targets).float().mean()
+    # Official: train_net.py counts the two largest entries of a mixed target as right.
+    mass = targets.gather(1, predicted.unsqueeze(1)).squeeze(1)
+    return (mass > targets.amin(1)).float().mean()

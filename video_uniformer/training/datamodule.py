@@ -1,0 +1,183 @@
+"""Loaders for training, validation and test, over whatever data sets it is given."""
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from lightning import LightningDataModule
+from torch.utils.data import DataLoader, DistributedSampler, Sampler
+
+
+class ClassData(Protocol):
+    """A map-style data set with class names."""
+
+    class_names: list[str]
+
+    def __len__(self) -> int:
+        """Number of videos."""
+
+    def __getitem__(self, index: Any) -> dict[str, torch.Tensor]:
+        """One sample."""
+
+
+class EpochSampler(DistributedSampler[Any]):
+    """torch's `DistributedSampler` that gives (index, epoch), so that an item knows its epoch.
+
+    Persistent workers hold a copy of the data set: an epoch set on it would never reach them.
+    """
+
+    def __iter__(self) -> Iterator[Any]:
+        """This process's items of the current epoch."""
+        return ((index, self.epoch) for index in super().__iter__())
+
+
+class DataModule(LightningDataModule):
+    """Build the data sets when a stage needs them, and deal them out to the devices.
+
+    Training shuffles and drops an incomplete batch. Validation and test go through every video; a
+    few may be dealt out twice so that every process gets as many, and the task counts them once.
+
+    Args:
+        root: Folder of the data; relative paths start here.
+        datasets: For each of "train", "val" and "test" (the final, multi-view test), a function
+            (root=, decoder=, class_names=) -> data set.
+        batch_size: Training videos per optimiser step, over all devices.
+        eval_batch_size: Videos per device and step in validation and test.
+        num_workers: Loader processes per device; None: as many as there are processors, up to 8.
+        decoder: Decoder of the videos.
+        num_classes: Classes that the data must have, or None to count them.
+        class_names: Names in the order of the labels, or a function (root=) -> names; None, or a
+            function that gives None, takes the training data's.
+        prepare: Makes or fetches the data in `root` before anything else, or None.
+
+    Raises:
+        ValueError: a folder is missing, a batch cannot be filled, or classes disagree.
+    """
+
+    def __init__(
+        self,
+        *,
+        root: str | Path,
+        datasets: Mapping[str, Callable[..., ClassData]],
+        batch_size: int,
+        eval_batch_size: int = 8,
+        num_workers: int | None = None,
+        decoder: str = "decord",
+        num_classes: int | None = None,
+        class_names: Sequence[str] | Callable[..., Sequence[str] | None] | None = None,
+        prepare: Callable[[Path], None] | None = None,
+    ) -> None:
+        super().__init__()
+        for name, value in {"batch_size": batch_size, "eval_batch_size": eval_batch_size}.items():
+            if value < 1:
+                raise ValueError(f"data.{name} is {value}, expected at least 1 video")
+        self.root = Path(root)
+        self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
+        self.num_workers = _num_workers() if num_workers is None else num_workers
+        self.decoder, self.num_classes = decoder, num_classes
+        self._class_names = class_names
+        self._builders = dict(datasets)
+        self._prepare = prepare
+        self._datasets: dict[str, ClassData] = {}
+
+    @property
+    def class_names(self) -> list[str]:
+        """Names in the order of the labels: the given ones, or the training data's."""
+        names = self._class_names
+        if callable(names):
+            names = names(root=self.root)
+        if names is None:
+            names = self._build("train").class_names
+        self._class_names = names = list(names)
+        if self.num_classes is not None and len(names) != self.num_classes:
+            raise ValueError(
+                f"data.num_classes is {self.num_classes}, but there are {len(names)} class names "
+                f"in {self.root} ({', '.join(names[:3])}, ...)"
+            )
+        return names
+
+    def prepare_data(self) -> None:
+        """Make or fetch the data, once per machine."""
+        if self._prepare is not None:
+            self._prepare(self.root)
+
+    def dataset(self, split: str) -> ClassData:
+        """The data set of "train", "val" or "test", built at its first use."""
+        if split not in self._datasets:
+            names = self.class_names  # of the training data, unless given
+            if split not in self._datasets:
+                self._datasets[split] = self._build(split, names)
+        return self._datasets[split]
+
+    def train_dataloader(self) -> DataLoader[Any]:
+        """Shuffled batches of `batch_size` / devices videos."""
+        dataset = self.dataset("train")
+        world_size, rank = self._world()
+        per_device = self.batch_size // world_size
+        if per_device < 1 or len(dataset) // world_size < per_device:
+            raise ValueError(
+                f"data.batch_size is {self.batch_size} for {world_size} device(s) and "
+                f"{len(dataset)} training videos, expected {world_size} to {len(dataset)}"
+            )
+        sampler = EpochSampler(
+            dataset,  # type: ignore[arg-type]
+            num_replicas=world_size,
+            rank=rank,
+            shuffle=True,
+            # The variable that `seed_everything` leaves for this purpose.
+            seed=int(os.environ.get("PL_GLOBAL_SEED", "0")),
+            drop_last=True,
+        )
+        return self._loader(dataset, sampler, per_device, drop_last=True)
+
+    def val_dataloader(self) -> DataLoader[Any]:
+        """All validation videos in order."""
+        return self._eval_loader("val")
+
+    def test_dataloader(self) -> DataLoader[Any]:
+        """All test videos in order."""
+        return self._eval_loader("test")
+
+    def _eval_loader(self, split: str) -> DataLoader[Any]:
+        dataset = self.dataset(split)
+        world_size, rank = self._world()
+        sampler: Sampler[Any] = DistributedSampler(
+            dataset,  # type: ignore[arg-type]
+            num_replicas=world_size,
+            rank=rank,
+            shuffle=False,
+        )
+        return self._loader(dataset, sampler, self.eval_batch_size, drop_last=False)
+
+    def _loader(
+        self, dataset: ClassData, sampler: Sampler[Any], batch_size: int, *, drop_last: bool
+    ) -> DataLoader[Any]:
+        return DataLoader(
+            dataset,  # type: ignore[arg-type]
+            batch_size=batch_size,
+            sampler=sampler,
+            num_workers=self.num_workers,
+            drop_last=drop_last,
+            pin_memory=torch.cuda.is_available(),
+            persistent_workers=self.num_workers > 0,
+        )
+
+    def _build(self, split: str, class_names: list[str] | None = None) -> ClassData:
+        if not self.root.is_dir():
+            raise ValueError(f"data.root is {str(self.root)!r}, expected an existing folder")
+        build = self._builders[split]
+        self._datasets[split] = build(root=self.root, decoder=self.decoder, class_names=class_names)
+        return self._datasets[split]
+
+    def _world(self) -> tuple[int, int]:
+        """Number of processes, and which of them this is."""
+        if self.trainer is None:
+            return 1, 0
+        return self.trainer.world_size, self.trainer.global_rank
+
+
+def _num_workers() -> int:
+    local_processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    return max(1, min(8, len(os.sched_getaffinity(0)) // local_processes))

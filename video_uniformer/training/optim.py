@@ -1,0 +1,107 @@
+"""Optimiser and schedule of the published recipes."""
+
+import math
+
+from torch import nn
+from torch.optim import AdamW, Optimizer
+from torch.optim.lr_scheduler import LambdaLR
+
+
+def adamw(
+    network: nn.Module,
+    *,
+    lr_per_32_videos: float,
+    batch_size: int,
+    weight_decay: float = 0.05,
+) -> AdamW:
+    """AdamW with the published parameter groups and batch/learning-rate rule.
+
+    Official: slowfast/models/optimizer.py. Biases and one-dimensional parameters (the norms) are
+    not decayed; depthwise kernels are.
+
+    Args:
+        network: The network to train.
+        lr_per_32_videos: Peak learning rate for 32 videos per step; grows linearly with the batch.
+        batch_size: Videos per optimiser step, over all devices.
+        weight_decay: Decay of the other parameters.
+
+    Raises:
+        ValueError: a learning rate or batch size that is not positive.
+    """
+    if lr_per_32_videos <= 0 or batch_size <= 0:
+        raise ValueError(
+            f"lr_per_32_videos is {lr_per_32_videos} and batch_size {batch_size}, "
+            "expected positive numbers"
+        )
+    decayed: list[nn.Parameter] = []
+    exempt: list[nn.Parameter] = []
+    for name, parameter in network.named_parameters():
+        is_exempt = parameter.ndim <= 1 or name.endswith(".bias")
+        (exempt if is_exempt else decayed).append(parameter)
+    groups = [
+        {"params": decayed, "weight_decay": weight_decay},
+        {"params": exempt, "weight_decay": 0.0},
+    ]
+    return AdamW(groups, lr=lr_per_32_videos * batch_size / 32)
+
+
+def warmup_cosine_lr(
+    epoch: float,
+    *,
+    peak_lr: float,
+    num_epochs: float,
+    warmup_epochs: float,
+    start_lr: float = 1e-6,
+    end_lr: float = 1e-6,
+) -> float:
+    """Learning rate at a fractional epoch: a line up to the peak, then half a cosine down.
+
+    Official: slowfast/utils/lr_policy.py, `cosine`; warm-up epochs count among `num_epochs`.
+    """
+    if epoch < warmup_epochs:
+        return start_lr + (peak_lr - start_lr) * epoch / warmup_epochs
+    progress = min((epoch - warmup_epochs) / (num_epochs - warmup_epochs), 1.0)
+    return end_lr + (peak_lr - end_lr) * (1 + math.cos(math.pi * progress)) / 2
+
+
+def warmup_cosine(
+    optimizer: Optimizer,
+    *,
+    steps_per_epoch: float,
+    num_epochs: int,
+    warmup_epochs: float,
+    start_lr: float = 1e-6,
+    end_lr: float = 1e-6,
+) -> LambdaLR:
+    """`warmup_cosine_lr` as a scheduler that is stepped once per optimiser step.
+
+    Args:
+        optimizer: Its learning rates are the peaks.
+        steps_per_epoch: Optimiser steps in one epoch.
+        num_epochs: Epochs in all, warm-up included.
+        warmup_epochs: Epochs of the linear warm-up.
+        start_lr: Learning rate of the first step.
+        end_lr: Learning rate after the last epoch.
+
+    Raises:
+        ValueError: the warm-up is as long as the training or longer.
+    """
+    if not 0 <= warmup_epochs < num_epochs:
+        raise ValueError(
+            f"warmup_epochs is {warmup_epochs}, expected 0 or more and less than the "
+            f"{num_epochs} epochs of the training"
+        )
+    peak_lr = optimizer.param_groups[0]["lr"]
+
+    def factor(step: int) -> float:
+        lr = warmup_cosine_lr(
+            step / steps_per_epoch,
+            peak_lr=peak_lr,
+            num_epochs=num_epochs,
+            warmup_epochs=warmup_epochs,
+            start_lr=start_lr,
+            end_lr=end_lr,
+        )
+        return lr / peak_lr
+
+    return LambdaLR(optimizer, factor)
