@@ -29,14 +29,20 @@ check: install
 	$(BIN)/mypy
 
 DEMO := demo
+MOTIONS := experiment=motions data.root=$(DEMO)/motions
+BEST := $(DEMO)/train/checkpoints/best.ckpt
+
+# Train on drawn videos, test in three ways, predict one clip that the network has not seen.
 demo: install
-	$(BIN)/video-uniformer-train experiment=motions data.root=$(DEMO)/motions output_dir=$(DEMO)/train
-	@echo "Frames in order, shuffled, and one frame repeated:"
-	$(BIN)/video-uniformer-test experiment=motions data.root=$(DEMO)/motions ckpt_path=$(DEMO)/train/checkpoints/best.ckpt output_dir=$(DEMO)/test
-	$(BIN)/video-uniformer-test experiment=motions data.root=$(DEMO)/motions ckpt_path=$(DEMO)/train/checkpoints/best.ckpt output_dir=$(DEMO)/test_shuffled data.datasets.val.sampler.order=shuffled
-	$(BIN)/video-uniformer-test experiment=motions data.root=$(DEMO)/motions ckpt_path=$(DEMO)/train/checkpoints/best.ckpt output_dir=$(DEMO)/test_still data.datasets.val.sampler.order=still
-	$(BIN)/video-uniformer-predict $$(ls $(DEMO)/motions/videos/val/*.mp4 | head -n 1) --checkpoint $(DEMO)/train/checkpoints/best.ckpt --sheet $(DEMO)/predict
-	@echo "Pictures: $(DEMO)/test/confusion.png and $(DEMO)/predict/*.png"
+	$(BIN)/video-uniformer-train $(MOTIONS) output_dir=$(DEMO)/train
+	for order in in_order shuffled still; do \
+	  echo "Frames $$order:"; \
+	  $(BIN)/video-uniformer-test $(MOTIONS) ckpt_path=$(BEST) output_dir=$(DEMO)/test_$$order \
+	    data.datasets.val.sampler.order=$$order || exit 1; \
+	done
+	$(BIN)/video-uniformer-predict $(DEMO)/motions/videos/val/turning_clockwise/00000.mp4 \
+	  --checkpoint $(BEST) --sheet $(DEMO)/predict
+	@echo "Pictures: $(DEMO)/predict/*.png, $(DEMO)/test_in_order/confusion.png, $(DEMO)/test_shuffled/confusion.png"
 
 clean:
 	rm -rf $(VENV) $(DEMO) outputs multirun build dist .coverage*

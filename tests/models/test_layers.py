@@ -9,6 +9,7 @@ from video_uniformer.models.layers import (
     GlobalMHRA,
     LocalMHRA,
     PatchEmbed,
+    depthwise,
     map_to_tokens,
     tokens_to_map,
 )
@@ -91,3 +92,37 @@ def test_ffn_uses_the_exact_gelu() -> None:
     ffn, tokens = FFN(4, 8, ndim=None), torch.randn(1, 3, 4)
     expected = ffn.fc2(F.gelu(ffn.fc1(tokens), approximate="none"))
     assert torch.equal(ffn(tokens), expected)
+
+
+@pytest.mark.parametrize("kernel_size", [3, 5])
+@pytest.mark.parametrize("shape", [(2, 4, 1, 3, 7), (2, 4, 5, 6, 6), (1, 4, 2, 1, 1)])
+def test_depthwise_gradients_are_those_of_a_plain_convolution(
+    kernel_size: int, shape: tuple[int, ...]
+) -> None:
+    torch.manual_seed(0)
+    conv, video, grad = depthwise(4, kernel_size, ndim=3), torch.randn(shape), torch.randn(shape)
+    weight, bias = conv.get_parameter("weight"), conv.get_parameter("bias")
+    leaves = video.requires_grad_(), weight, bias
+    plain = F.conv3d(*leaves, padding=kernel_size // 2, groups=4)
+    expected = torch.autograd.grad(plain, leaves, grad)
+    for own, other in zip(torch.autograd.grad(conv(video), leaves, grad), expected, strict=True):
+        torch.testing.assert_close(own, other, rtol=1e-5, atol=1e-5)
+
+
+def test_depthwise_takes_part_in_autocast() -> None:
+    conv, video = depthwise(4, 3, ndim=3), torch.randn(1, 4, 2, 5, 5, requires_grad=True)
+    with torch.autocast("cpu", torch.bfloat16):
+        output = conv(video)
+    output.float().sum().backward()
+    assert output.dtype == torch.bfloat16
+    assert conv.get_parameter("weight").grad.dtype == torch.float32  # type: ignore[union-attr]
+    assert video.grad is not None
+    assert video.grad.dtype == torch.float32
+
+
+def test_depthwise_gradient_stays_channels_last() -> None:
+    conv, video = depthwise(4, 3, ndim=3), torch.randn(2, 4, 3, 5, 5)
+    video = video.contiguous(memory_format=torch.channels_last_3d).requires_grad_()
+    conv(video).square().sum().backward()
+    assert video.grad is not None
+    assert video.grad.is_contiguous(memory_format=torch.channels_last_3d)

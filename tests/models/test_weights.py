@@ -290,5 +290,5 @@ def test_pickle_that_runs_code_is_refused_and_not_run(
     path, touched = tmp_path / "evil.pth", tmp_path / "touched"
     content = {"model": given, "intruder": _Intruder(touched)}
     torch.save(content, path, _use_new_zipfile_serialization=not legacy)
-    refused(target, path, r"evil.pth is refused: .* in it \(Unsupported global: GLOBAL io.open was")
+    refused(target, path, r"evil.pth is refused:")
     assert not touched.exists()

@@ -2,7 +2,8 @@
 
 An object cut from one photograph moves over another photograph. The classes come in pairs, and the
 second of a pair is the first played backwards: both have the same frames, in opposite orders.
-Whatever ignores order, be it one frame, an average or a shuffled clip, can at best name the pair.
+Whatever ignores order, be it any one frame, an average or a shuffled clip, can at best name the
+pair. (Only a frame known to be the first or the last tells more: nothing has appeared yet.)
 """
 
 import json

@@ -6,10 +6,12 @@ turning a map into tokens (B, N, D) and back is a view.
 """
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.grad import conv3d_weight
 
 CONV: dict[int, Callable[..., nn.Module]] = {2: nn.Conv2d, 3: nn.Conv3d}
 BATCH_NORM: dict[int, Callable[..., nn.Module]] = {2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
@@ -17,9 +19,43 @@ BATCH_NORM_EPS = 1e-5  # PyTorch's default, which the published networks keep
 MEMORY_FORMAT = {2: torch.channels_last, 3: torch.channels_last_3d}
 
 
+class _Depthwise3d(torch.autograd.Function):
+    """A depthwise convolution whose input gradient is a convolution with the mirrored kernel.
+
+    The same numbers to rounding. On a CPU the forward kernel of a channels-last map is 10 to 20
+    times as fast as the kernel that autograd would call for the gradient of the input.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        padding = weight.shape[-1] // 2
+        return F.conv3d(x, weight, bias, padding=padding, groups=weight.shape[0])
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        (grad,) = grads
+        x, weight = ctx.saved_tensors
+        same = {"padding": weight.shape[-1] // 2, "groups": weight.shape[0]}
+        grad_x = F.conv3d(grad, weight.flip(2, 3, 4), **same)
+        grad_weight = conv3d_weight(x, weight.shape, grad, **same)
+        return grad_x, grad_weight, grad.sum((0, 2, 3, 4))
+
+
+class _DepthwiseConv3d(nn.Conv3d):
+    def forward(self, x: Tensor) -> Tensor:
+        trains_here = torch.is_grad_enabled() and not torch.compiler.is_compiling()
+        if x.device.type != "cpu" or not trains_here or self.bias is None:
+            return super().forward(x)
+        autocast = torch.is_autocast_enabled("cpu")
+        dtype = torch.get_autocast_dtype("cpu") if autocast else x.dtype
+        return _Depthwise3d.apply(x.to(dtype), self.weight.to(dtype), self.bias.to(dtype))
+
+
 def depthwise(dim: int, kernel_size: int, *, ndim: int) -> nn.Module:
     """Depthwise convolution that keeps the size: kernel `kernel_size` along every axis."""
-    return CONV[ndim](dim, dim, kernel_size, padding=kernel_size // 2, groups=dim)
+    conv = _DepthwiseConv3d if ndim == 3 else nn.Conv2d
+    return conv(dim, dim, kernel_size, padding=kernel_size // 2, groups=dim)
 
 
 def map_to_tokens(x: Tensor) -> Tensor:
@@ -142,8 +178,10 @@ class GlobalMHRA(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Attend over tokens (B, N, D) -> (B, N, D)."""
-        qkv = self.qkv(tokens).unflatten(-1, (3, self.num_heads, -1))  # (B, N, 3, heads, d)
-        query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind(0)  # each (B, heads, N, d)
+        query, key, value = (
+            part.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)  # (B, heads, N, d)
+            for part in self.qkv(tokens).chunk(3, dim=-1)
+        )
         attended = F.scaled_dot_product_attention(query, key, value)
         return self.proj(attended.transpose(1, 2).flatten(2))  # (B, N, D)
 
