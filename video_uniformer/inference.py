@@ -54,7 +54,8 @@ class VideoClassifier:
         device: Where the network runs.
 
     Raises:
-        ValueError: the number of names is not the network's number of classes.
+        ValueError: the number of names is not the network's number of classes, or there is no such
+            device.
     """
 
     def __init__(
@@ -72,7 +73,7 @@ class VideoClassifier:
                 f"there are {len(class_names)} class names, expected {network.num_classes}, "
                 "the number of classes of the checkpoint"
             )
-        self.network = fuse_for_inference(network).to(device)
+        self.network = _to_device(fuse_for_inference(network), device)
         self.clip = clip
         self.class_names = tuple(class_names)
         self.fusion = fusion
@@ -139,6 +140,14 @@ def load_classifier(
         decoder=decoder,
         device=device,
     )
+
+
+def _to_device(network: UniFormer, device: str | torch.device) -> UniFormer:
+    try:
+        return network.to(device)
+    except (RuntimeError, AssertionError) as error:  # an unknown device, or one that is not there
+        problem = str(error).split("\n", maxsplit=1)[0]
+        raise ValueError(f"device is {str(device)!r}, which cannot be used: {problem}") from None
 
 
 def _published_facts(path: Path, state: dict[str, Tensor]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Glob, Override
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
@@ -31,23 +32,42 @@ def check_overrides(arguments: Sequence[str]) -> None:
     Raises:
         ValueError: an override whose key or choice does not exist; names the nearest right one.
     """
-    texts = [text for text in arguments if "=" in text and not text.startswith("-")]
-    try:
-        overrides = OverridesParser.create().parse_overrides(texts)
-    except HydraException as error:
-        raise ValueError(str(error).split("\n", maxsplit=1)[0]) from None
+    overrides = [_parse(text) for text in _override_texts(arguments)]
     groups = _groups()
-    chosen = [o for o in overrides if o.key_or_group in groups]
+    chosen = [o for o in overrides if o.key_or_group in groups and not o.is_delete()]
+    choices = []
     for override in chosen:
-        _check_choices(override.key_or_group, override.value(), groups[override.key_or_group])
-    choices = [f"{o.key_or_group}={_first(o.value())}" for o in chosen if not o.is_delete()]
+        group = override.key_or_group
+        names = _choices(group, override.value(), groups[group])
+        choices.append(f"{group}={names[0]}")
     known = sorted(_key_paths(_compose(choices)))
     for override in overrides:
         key = override.key_or_group
-        if override in chosen or override.is_add() or override.is_force_add():
+        is_new = override in chosen or override.is_add() or override.is_force_add()
+        if is_new or key in known or re.match("hydra[./]", key):
             continue
-        if key not in known and not key.startswith("hydra."):
-            raise ValueError(f"there is no config key {key!r}{_nearest(key, [*known, *groups])}")
+        raise ValueError(f"there is no config key {key!r}{_nearest_key(key, [*known, *groups])}")
+
+
+def _override_texts(arguments: Sequence[str]) -> list[str]:
+    """The arguments but flags, and words behind flags, as in `--cfg job`."""
+    return [
+        text
+        for before, text in zip(("", *arguments), arguments, strict=False)
+        if not text.startswith("-") and (not before.startswith("-") or "=" in text)
+    ]
+
+
+def _parse(text: str) -> Override:
+    try:
+        [override] = OverridesParser.create().parse_overrides([text])
+    except HydraException as error:
+        problem = str(error).removeprefix(f"Error parsing override {text!r}\n").splitlines()[0]
+        raise ValueError(
+            f"{text!r} is not an override ({problem}), expected KEY=VALUE, and for a value with "
+            "special signs 'KEY=\"VALUE\"'"
+        ) from None
+    return override
 
 
 def _groups() -> dict[str, list[str]]:
@@ -59,24 +79,22 @@ def _groups() -> dict[str, list[str]]:
     }
 
 
-def _check_choices(group: str, value: Any, options: list[str]) -> None:
-    for choice in _choices(value):
-        if choice not in options:
-            near = _nearest(choice, options)
-            raise ValueError(f"there is no {group}={choice}{near or '; ' + ', '.join(options)}")
+def _choices(group: str, value: Any, options: list[str]) -> list[str]:
+    """The names in a group's override: one, a list, or the choices of a sweep."""
+    if isinstance(value, Glob):
+        names = value.filter(options) or value.include
+    else:
+        names = getattr(value, "list", [value] if _is_one(value) else value)
+    for name in names:
+        if name not in options:
+            near = difflib.get_close_matches(str(name), options, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else f", expected {', '.join(options)}"
+            raise ValueError(f"there is no {group}={'null' if value is None else name}{hint}")
+    return names
 
 
-def _choices(value: Any) -> list[str]:
-    """The names in an override's value: one, a list, or the choices of a sweep."""
-    if value is None:
-        return []
-    if isinstance(value, str):
-        return [value]
-    return [str(item) for item in getattr(value, "list", value)]
-
-
-def _first(value: Any) -> str:
-    return (_choices(value) or ["null"])[0]
+def _is_one(value: Any) -> bool:
+    return value is None or isinstance(value, str | int | float)
 
 
 def _compose(choices: list[str]) -> DictConfig:
@@ -96,11 +114,12 @@ def _key_paths(config: DictConfig, prefix: str = "") -> Iterator[str]:
             yield from _key_paths(config[key], f"{path}.")
 
 
-def _nearest(key: str, known: Sequence[str]) -> str:
-    """A hint with the nearest known key, comparing whole paths, then last parts."""
-    near = difflib.get_close_matches(key, known, n=1, cutoff=0.75)
-    if not near:
-        last = re.split(r"[./]", key)[-1]
-        ends = {path.rsplit(".", 1)[-1]: path for path in reversed(known)}
-        near = [ends[end] for end in difflib.get_close_matches(last, ends, n=1)]
-    return f"; did you mean {near[0]!r}?" if near else ""
+def _nearest_key(key: str, known: Sequence[str]) -> str:
+    """A hint with the nearest known key: by paths as long, by last parts, by their first word."""
+    as_long = [path for path in known if path.count(".") == key.count(".")]
+    last = re.split(r"[./]", key)[-1]
+    ends = {path.rsplit(".", 1)[-1]: path for path in reversed(known)}
+    near = difflib.get_close_matches(key, as_long, n=1, cutoff=0.75)
+    near = near or [ends[end] for end in difflib.get_close_matches(last, ends, n=1)]
+    near = near or [ends[end] for end in ends if last and end.startswith(f"{last}_")]
+    return f"; did you mean {near[0]!r}?" if near else "; +KEY=VALUE adds a new one"

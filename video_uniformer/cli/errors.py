@@ -9,21 +9,30 @@ from contextlib import contextmanager
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
+# What a user can mend; all else is a bug and keeps its traceback.
+USER_ERRORS = (
+    ValueError,
+    OSError,
+    ModuleNotFoundError,
+    FloatingPointError,
+    HydraException,
+    OmegaConfBaseException,
+)
 TRACEBACK_VARIABLE = "HYDRA_FULL_ERROR"
 
 
 @contextmanager
 def one_line_errors() -> Iterator[None]:
-    """Print the reason of a user's error on one line and exit with status 1.
+    """Print the reason of an error that a user can mend on one line and exit with status 1.
 
     Set the environment variable HYDRA_FULL_ERROR=1 to see the traceback instead.
     """
     try:
         yield
-    except (ValueError, OSError, ModuleNotFoundError, HydraException, OmegaConfBaseException) as e:
+    except USER_ERRORS as error:
         if os.environ.get(TRACEBACK_VARIABLE) == "1":
             raise
-        print(f"error: {reason(e)}", file=sys.stderr)
+        print(f"error: {reason(error)}", file=sys.stderr)
         raise SystemExit(1) from None
 
 

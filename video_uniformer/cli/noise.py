@@ -20,6 +20,8 @@ MESSAGES = (
     r"`ModelCheckpoint\(monitor=.*could not find the monitored key",
     # Training resumes into the folder of its checkpoints.
     r"Checkpoint directory .* exists and is not empty",
+    # Or into another folder, whose `best` is then the best since resuming.
+    r"The dirpath has changed from",
 )
 
 

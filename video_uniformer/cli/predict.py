@@ -15,7 +15,7 @@ from video_uniformer.cli.errors import one_line_errors, reason
 from video_uniformer.contact_sheet import save_contact_sheet
 from video_uniformer.data.annotations import read_class_names
 from video_uniformer.data.annotations.folders import find_videos
-from video_uniformer.data.decoding import open_video
+from video_uniformer.data.decoding.video import DECODERS, open_video
 from video_uniformer.inference import Prediction, VideoClassifier, load_classifier
 
 EXAMPLES = """examples:
@@ -48,7 +48,7 @@ def parser() -> argparse.ArgumentParser:
     add("--top", type=int, default=5, metavar="K", help="classes to print (default 5)")
     add("--json", action="store_true", help="print one JSON array instead of a table")
     add("--sheet", type=Path, metavar="FOLDER", help="write a picture of the frames looked at")
-    add("--decoder", default="decord", help="decord (default) or pyav")
+    add("--decoder", default="decord", choices=DECODERS, help="default: decord")
     add("--device", default="cpu", help="cpu (default), cuda, cuda:1, ...")
     return parser
 
@@ -65,6 +65,8 @@ def find_files(arguments: Sequence[str]) -> Iterator[Path]:
 
 def load(options: argparse.Namespace) -> VideoClassifier:
     """The classifier that the options describe."""
+    if options.top < 1:
+        raise ValueError(f"--top is {options.top}, expected at least 1")
     stride = options.stride
     if stride not in (None, "segments") and not stride.isdigit():
         raise ValueError(f"--stride is {stride!r}, expected a number of frames, or 'segments'")
@@ -111,7 +113,7 @@ def _draw(prediction: Prediction, number: int, options: argparse.Namespace) -> P
         sheet,
         frames,
         numbers=prediction.frames,
-        title=str(prediction.path.name),
+        title="/".join(prediction.path.parts[-2:]),
         answers=prediction.top(options.top),
     )
     return sheet
@@ -127,12 +129,13 @@ def _print(answers: list[dict[str, Any]]) -> None:
             name = item["path"] if number == 0 else ""
             table.add_row(name, row["class"], f"{100 * row['probability']:.1f} %")
         table.add_section()
-    console = Console()
+    # Brackets in class names and paths are theirs, no markup.
+    console = Console(markup=False, emoji=False, highlight=False)
     if table.row_count:
         console.print(table)
     for item in answers:
         if "sheet" in item:
-            console.print(f"wrote {item['sheet']}", soft_wrap=True, highlight=False)
+            console.print(f"wrote {item['sheet']}", soft_wrap=True)
 
 
 def main() -> None:

@@ -34,6 +34,11 @@ def test(config: DictConfig, overridden: set[str]) -> dict[str, float]:
     config.data.num_classes = len(datamodule.class_names)
     config.task.load_weights.reset_head = False
     task = instantiate(config.task, _convert_="all")
+    if task.network.num_classes != config.data.num_classes:
+        raise ValueError(
+            f"{config.ckpt_path} has {task.network.num_classes} classes, expected the "
+            f"{config.data.num_classes} of the data"
+        )
     instantiate(config.task.load_weights)(task.network, config.ckpt_path)
     trainer = instantiate(config.trainer, logger=False, callbacks=[], _convert_="all")
     [metrics] = trainer.test(task, datamodule, verbose=False)
@@ -68,10 +73,11 @@ def _show(metrics: dict[str, float], config: DictConfig, videos: str, files: lis
     table.add_row("views", f"{clip.num_clips} clips x {clip.num_crops} crops")
     for name, value in metrics.items():
         table.add_row(name, f"{value:.4f}" if name.endswith("loss") else f"{100 * value:.2f} %")
-    console = Console()
+    # Brackets in paths are theirs, no markup.
+    console = Console(markup=False, emoji=False, highlight=False)
     console.print(table)
     for file in files:
-        console.print(f"wrote {file}", soft_wrap=True, highlight=False)
+        console.print(f"wrote {file}", soft_wrap=True)
 
 
 @hydra.main(version_base="1.3", config_path=str(config_folder()), config_name="config")

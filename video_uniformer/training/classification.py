@@ -92,7 +92,7 @@ class VideoClassification(LightningModule):
         logits = self(clips)
         loss = F.cross_entropy(logits.float(), targets)
         if not torch.isfinite(loss):
-            raise RuntimeError(
+            raise FloatingPointError(
                 f"the loss is {loss.item()} at step {self.global_step}; a lower learning rate, "
                 "weaker augmentation or trainer.precision=32-true usually helps"
             )

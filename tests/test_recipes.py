@@ -1,0 +1,165 @@
+"""Every recipe composes, adds no key of its own, builds, and equals the published one."""
+
+import copy
+import functools
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from torch import nn
+
+CONF = Path(__file__).parents[1] / "conf"
+GOLDEN = json.loads((Path(__file__).parent / "golden" / "recipes.json").read_text())["recipes"]
+RECIPES = sorted(p.stem for p in (CONF / "experiment").glob("*.yaml") if p.name[0] != "_")
+OWN = {"motions"}  # not published
+
+
+@pytest.fixture(scope="module", autouse=True)
+def hydra() -> Iterator[None]:
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        yield
+
+
+@functools.cache
+def load(*overrides: str) -> DictConfig:
+    return compose("config", overrides=["data.root=videos", *overrides], return_hydra_config=True)
+
+
+def recipe(name: str) -> DictConfig:
+    return load(f"experiment={name}")
+
+
+def key_paths(node: Any, prefix: str = "") -> set[str]:
+    if not isinstance(node, dict):
+        return set()
+    return {f"{prefix}{key}" for key in node} | {
+        path for key, value in node.items() for path in key_paths(value, f"{prefix}{key}.")
+    }
+
+
+def own_keys(config: DictConfig) -> set[str]:
+    """The config's key paths without Hydra's own."""
+    plain = OmegaConf.to_container(config, resolve=False)
+    assert isinstance(plain, dict)
+    return key_paths({key: value for key, value in plain.items() if key != "hydra"})
+
+
+def test_published_recipes_are_those_of_the_table() -> None:
+    assert set(RECIPES) - OWN == set(GOLDEN)
+    assert len(GOLDEN) == 31
+
+
+def of_groups(choices: Mapping[str, str]) -> DictConfig:
+    """The config of a choice of groups, without any experiment."""
+    return load(*(f"{group}={choice}" for group, choice in sorted(choices.items())))
+
+
+def own_choices(config: DictConfig) -> dict[str, str]:
+    choices = config.hydra.runtime.choices
+    return {g: choices[g] for g in choices if "/" not in g and g != "experiment"}
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_recipe_only_turns_knobs_that_its_groups_define(name: str) -> None:
+    config = recipe(name)
+    assert own_keys(config) <= own_keys(of_groups(own_choices(config)))
+
+
+def rates(config: DictConfig) -> dict[str, float]:
+    """Peak, first and last learning rate, as the optimiser and the schedule make them."""
+    optimizer = instantiate(config.optim.optimizer)(nn.Linear(1, 1))
+    peak_lr = optimizer.param_groups[0]["lr"]
+    schedule = instantiate(config.optim.schedule)(
+        optimizer, steps_per_epoch=1, num_epochs=config.trainer.max_epochs
+    )
+    factor = schedule.lr_lambdas[0]
+    return {
+        "peak_lr": factor(config.optim.schedule.warmup_epochs) * peak_lr,
+        "start_lr": factor(0) * peak_lr,
+        "end_lr": factor(config.trainer.max_epochs) * peak_lr,
+        "weight_decay": optimizer.param_groups[0]["weight_decay"],
+    }
+
+
+def facts(config: DictConfig) -> dict[str, Any]:
+    """What the golden table says of a recipe, from its config."""
+    clip, train = config.clip, config.data.datasets.train.transform
+    mixing = config.task.mixing
+    return {
+        "variant": config.model.variant,
+        "drop_path_rate": config.model.drop_path_rate,
+        **{key: clip[key] for key in ("num_frames", "stride", "size", "num_clips", "num_crops")},
+        "channel_order": clip.channel_order,
+        "data": config.hydra.runtime.choices.data,
+        "num_classes": config.data.num_classes,
+        "batch_size": config.data.batch_size,
+        "epochs": config.trainer.max_epochs,
+        "warmup_epochs": config.optim.schedule.warmup_epochs,
+        "precision": config.trainer.precision,
+        "gradient_clip": config.trainer.gradient_clip_val,
+        "seed": config.seed,
+        "init": config.task.init,
+        "fusion": config.task.fusion,
+        **{key: train[key] for key in ("num_views", "flip_prob", "erase_prob")},
+        "rand_augment": OmegaConf.to_container(train.rand_augment),
+        **{key: mixing[key] for key in ("mixup_alpha", "cutmix_alpha", "cutmix_prob")},
+        "label_smoothing": mixing.label_smoothing,
+        **{key: pytest.approx(value) for key, value in rates(config).items()},
+    }
+
+
+@pytest.mark.parametrize("name", sorted(GOLDEN))
+def test_recipe_equals_its_published_row(name: str) -> None:
+    assert GOLDEN[name] == facts(recipe(name))
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_recipe_builds_its_task(name: str) -> None:
+    config = copy.deepcopy(recipe(name))
+    with torch.device("meta"):  # the real network, without its memory
+        network = instantiate(config.model)
+    assert network.num_classes == config.data.num_classes
+    config.model.variant = "test"
+    task = instantiate(config.task, _convert_="all")
+    assert task.network.num_classes == config.data.num_classes
+    assert (
+        asdict(task.clip).items() >= {k: v for k, v in config.clip.items() if k[0] != "_"}.items()
+    )
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_recipe_builds_its_data_and_knows_its_classes(name: str, tmp_path: Path) -> None:
+    (tmp_path / "classes.txt").write_text("\n".join("abcdefghij"))  # of motions
+    config = recipe(name)
+    datamodule = instantiate(config.data, root=tmp_path, _convert_="all")
+    assert (datamodule.root, datamodule.batch_size) == (tmp_path, config.data.batch_size)
+    assert len(datamodule.class_names) == config.data.num_classes
+
+
+@pytest.mark.parametrize("name", sorted(p.stem for p in (CONF / "data").glob("*.yaml")))
+def test_data_config_builds(name: str, tmp_path: Path) -> None:
+    config = of_groups({**own_choices(recipe("motions")), "data": name})
+    assert instantiate(config.data, root=tmp_path, _convert_="all").root == tmp_path
+
+
+@pytest.mark.parametrize("path", sorted((CONF / "experiment").glob("[!_]*.yaml")), ids=str)
+def test_recipe_is_short(path: Path) -> None:
+    limit = 12 if path.stem not in OWN else 20
+    assert len(path.read_text().splitlines()) <= limit
+
+
+def test_configs_repeat_themselves_little() -> None:
+    lines = [
+        line.strip()
+        for path in CONF.rglob("*.yaml")
+        for line in path.read_text().splitlines()
+        if line.strip()
+    ]
+    assert len(lines) < 3 * len(set(lines))

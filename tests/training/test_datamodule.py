@@ -1,0 +1,257 @@
+"""The data module: who gets which videos, in every epoch, with and without workers."""
+
+from collections.abc import Callable, Iterable
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from video_uniformer import ClipSpec
+from video_uniformer.data.annotations import read_class_names, read_list
+from video_uniformer.data.dataset import VideoDataset
+from video_uniformer.data.sampling import train_sampler
+from video_uniformer.data.transforms import train_transform
+from video_uniformer.training.datamodule import DataModule, EpochSampler
+
+CLIP = ClipSpec(num_frames=2, stride=2, size=32)
+
+
+class Numbers:
+    """A data set of numbers: item i of epoch e is (i, e)."""
+
+    def __init__(self, length: int, class_names: list[str] | None = None) -> None:
+        self.length = length
+        self.class_names = ["a", "b"] if class_names is None else class_names
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, item: Any) -> dict[str, Tensor]:
+        index, epoch = item if isinstance(item, tuple) else (item, -1)
+        return {"video_index": torch.tensor(index), "epoch": torch.tensor(epoch)}
+
+
+def numbers(*, class_names: list[str] | None, length: int = 7, **_: Any) -> Numbers:
+    return Numbers(length, class_names)
+
+
+def make(root: Path, *, batch_size: int = 2, **settings: Any) -> DataModule:
+    return DataModule(
+        root=root,
+        datasets=dict.fromkeys(("train", "val", "test"), numbers),
+        batch_size=batch_size,
+        **{"num_workers": 0, "eval_batch_size": 2, **settings},
+    )
+
+
+def on_device(datamodule: DataModule, rank: int, world_size: int) -> DataModule:
+    """The data module as the process of one device sees it."""
+    datamodule.trainer = SimpleNamespace(  # type: ignore[assignment]
+        world_size=world_size, global_rank=rank
+    )
+    return datamodule
+
+
+def indices(batches: Iterable[dict[str, Tensor]]) -> list[list[int]]:
+    return [batch["video_index"].tolist() for batch in batches]
+
+
+def test_training_batch_is_divided_among_the_devices(tmp_path: Path) -> None:
+    seen = []
+    for rank in range(2):
+        datamodule = on_device(make(tmp_path, batch_size=4), rank, 2)
+        batches = indices(datamodule.train_dataloader())
+        assert [len(batch) for batch in batches] == [2]
+        seen += batches[0]
+    assert len(set(seen)) == 4
+
+
+def test_training_drops_an_incomplete_batch(tmp_path: Path) -> None:
+    batches = indices(make(tmp_path, batch_size=3).train_dataloader())
+    assert [len(batch) for batch in batches] == [3, 3]
+
+
+@pytest.mark.parametrize("split", ["val", "test"])
+def test_evaluation_goes_through_every_video_in_order(split: str, tmp_path: Path) -> None:
+    loader = getattr(make(tmp_path), f"{split}_dataloader")()
+    assert indices(loader) == [[0, 1], [2, 3], [4, 5], [6]]
+
+
+def test_evaluation_on_two_devices_reaches_every_video(tmp_path: Path) -> None:
+    dealt = [indices(on_device(make(tmp_path), rank, 2).val_dataloader()) for rank in range(2)]
+    assert dealt == [[[0, 2], [4, 6]], [[1, 3], [5, 0]]]
+
+
+def train_epochs(datamodule: DataModule, *epochs: int) -> list[list[list[int]]]:
+    """The batches of some epochs, from one loader, as Lightning goes through them."""
+    loader = datamodule.train_dataloader()
+    assert isinstance(loader.sampler, EpochSampler)
+    seen = []
+    for epoch in epochs:
+        loader.sampler.set_epoch(epoch)
+        batches = list(loader)
+        assert {number for batch in batches for number in batch["epoch"].tolist()} == {epoch}
+        seen.append(indices(batches))
+    return seen
+
+
+def test_training_order_is_another_in_every_epoch(tmp_path: Path) -> None:
+    first, second = train_epochs(make(tmp_path), 0, 1)
+    assert first != second
+
+
+def test_training_order_is_the_same_in_every_run(tmp_path: Path) -> None:
+    assert train_epochs(make(tmp_path), 0, 1) == train_epochs(make(tmp_path), 0, 1)
+    assert train_epochs(make(tmp_path), 1) == train_epochs(make(tmp_path), 0, 1)[1:]
+
+
+def test_training_order_follows_the_seed_of_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    orders = []
+    for seed in ("1", "2"):
+        monkeypatch.setenv("PL_GLOBAL_SEED", seed)
+        orders.append(train_epochs(make(tmp_path), 0))
+    assert orders[0] != orders[1]
+
+
+@pytest.mark.parametrize("name", ["batch_size", "eval_batch_size"])
+def test_batch_of_no_video_is_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=f"data.{name} is 0, expected at least 1 video"):
+        make(tmp_path, **{name: 0})
+
+
+@pytest.mark.parametrize(("batch_size", "world_size"), [(8, 1), (1, 2), (8, 2)])
+def test_batch_that_cannot_be_filled_is_refused(
+    batch_size: int, world_size: int, tmp_path: Path
+) -> None:
+    datamodule = on_device(make(tmp_path, batch_size=batch_size), 0, world_size)
+    message = (
+        f"data.batch_size is {batch_size} for {world_size} device.* and 7 training videos, "
+        f"expected {world_size} to "
+    )
+    with pytest.raises(ValueError, match=message):
+        datamodule.train_dataloader()
+
+
+def test_missing_root_is_refused(tmp_path: Path) -> None:
+    root = tmp_path / "absent"
+    with pytest.raises(ValueError, match=f"data.root is '{root}', expected an existing folder"):
+        make(root).dataset("val")
+
+
+def test_number_of_classes_that_disagrees_is_refused(tmp_path: Path) -> None:
+    message = rf"data.num_classes is 3, but there are 2 class names in {tmp_path} \(a, b, ...\)"
+    with pytest.raises(ValueError, match=message):
+        make(tmp_path, num_classes=3).dataset("train")
+
+
+def test_class_names_come_from_the_training_data(tmp_path: Path) -> None:
+    datamodule = make(tmp_path)
+    assert datamodule.class_names == ["a", "b"]
+    assert datamodule.dataset("val").class_names == ["a", "b"]
+
+
+def test_class_names_that_are_given_reach_every_data_set(tmp_path: Path) -> None:
+    datamodule = make(tmp_path, class_names=["x", "y", "z"], num_classes=3)
+    assert datamodule.class_names == ["x", "y", "z"]
+    assert datamodule.dataset("train").class_names == ["x", "y", "z"]
+    assert datamodule.dataset("test").class_names == ["x", "y", "z"]
+
+
+def test_class_names_are_read_from_a_file_below_the_root(tmp_path: Path) -> None:
+    (tmp_path / "classes.txt").write_text("run\njump\n")
+    datamodule = make(tmp_path, class_names=partial(read_class_names, "classes.txt"))
+    assert datamodule.class_names == ["run", "jump"]
+
+
+def test_function_that_knows_no_class_names_leaves_them_to_the_training_data(
+    tmp_path: Path,
+) -> None:
+    assert make(tmp_path, class_names=partial(read_class_names, None)).class_names == ["a", "b"]
+
+
+def test_testing_with_given_names_needs_no_training_data(tmp_path: Path) -> None:
+    def absent(**_: Any) -> Numbers:
+        raise AssertionError("the training data was read")
+
+    datamodule = DataModule(
+        root=tmp_path,
+        datasets={"train": absent, "test": numbers},
+        batch_size=2,
+        num_workers=0,
+        class_names=["a", "b"],
+    )
+    assert len(indices(datamodule.test_dataloader())) == 1
+
+
+def test_data_set_is_built_once(tmp_path: Path) -> None:
+    datamodule = make(tmp_path)
+    assert datamodule.dataset("train") is datamodule.dataset("train")
+
+
+def test_data_is_prepared_before_it_is_read(tmp_path: Path) -> None:
+    root = tmp_path / "made"
+    datamodule = make(root, prepare=Path.mkdir)
+    datamodule.prepare_data()
+    assert root.is_dir()
+    assert len(datamodule.dataset("train")) == 7
+
+
+def test_data_that_needs_no_preparation_is_left_alone(tmp_path: Path) -> None:
+    make(tmp_path / "absent").prepare_data()
+    assert not (tmp_path / "absent").exists()
+
+
+@pytest.mark.parametrize(("local_processes", "at_most"), [("1", 8), ("1000", 1)])
+def test_workers_are_shared_among_the_processes_of_a_machine(
+    local_processes: str, at_most: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", local_processes)
+    assert 1 <= make(tmp_path, num_workers=None).num_workers <= at_most
+
+
+@pytest.fixture
+def videos(tmp_path: Path, video_file: Callable[..., Path]) -> Path:
+    """Four videos of 16 frames and their list."""
+    for index in range(4):
+        video_file(num_frames=16, name=f"{index}.mp4", grey=60 * index)
+    (tmp_path / "train.csv").write_text("".join(f"{i}.mp4 {i % 2}\n" for i in range(4)))
+    return tmp_path
+
+
+def augmented(root: Path, num_workers: int) -> list[Tensor]:
+    """All training clips of two epochs, in order."""
+    train = partial(
+        VideoDataset,
+        partial(read_list, "train.csv"),
+        sampler=train_sampler(CLIP),
+        transform=train_transform(CLIP),
+    )
+    datamodule = DataModule(
+        root=root, datasets={"train": train}, batch_size=2, num_workers=num_workers
+    )
+    loader = datamodule.train_dataloader()
+    clips = []
+    for epoch in range(2):
+        assert isinstance(loader.sampler, EpochSampler)
+        loader.sampler.set_epoch(epoch)
+        clips += [batch["video"] for batch in loader]
+    return clips
+
+
+def test_batches_do_not_depend_on_the_number_of_workers(videos: Path) -> None:
+    alone = augmented(videos, 0)
+    assert len(alone) == 4
+    for ours, theirs in zip(alone, augmented(videos, 2), strict=True):
+        assert torch.equal(ours, theirs)
+
+
+def test_workers_that_live_on_see_the_next_epoch(videos: Path) -> None:
+    clips = augmented(videos, 1)
+    first, second = torch.cat(clips[:2]), torch.cat(clips[2:])
+    assert not torch.equal(first.sort(0).values, second.sort(0).values)

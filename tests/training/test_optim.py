@@ -1,0 +1,163 @@
+"""The published schedule, parameter groups and batch/learning-rate rule."""
+
+import pytest
+import torch
+from torch import nn
+from torch.optim import SGD, AdamW
+
+from video_uniformer import create_uniformer
+from video_uniformer.training.optim import adamw, warmup_cosine, warmup_cosine_lr
+
+# (peak, epochs, warm-up) and the rate at fractional epochs: training_video.md, section 1.
+CHECK_VALUES = [
+    (1e-4, 110, 10, 0, 1e-6),
+    (1e-4, 110, 10, 0.5, 5.95e-6),
+    (1e-4, 110, 10, 5, 5.05e-5),
+    (1e-4, 110, 10, 10, 1e-4),
+    (1e-4, 110, 10, 60, 5.05e-5),
+    (1e-4, 110, 10, 109, 1.02442526e-6),
+    (4e-4, 100, 10, 0.5, 2.095e-5),
+    (4e-4, 100, 10, 10, 4e-4),
+    (4e-4, 100, 10, 55, 2.005e-4),
+    (4e-4, 100, 10, 99, 1.12153e-6),
+    (2.5e-4, 50, 5, 0.5, 2.59e-5),
+    (2.5e-4, 50, 5, 27.5, 1.255e-4),
+    (2.5e-4, 50, 5, 49, 1.30327574e-6),
+]
+
+
+@pytest.mark.parametrize(("peak", "epochs", "warmup", "epoch", "expected"), CHECK_VALUES)
+def test_learning_rate_is_the_published_one(
+    peak: float, epochs: int, warmup: int, epoch: float, expected: float
+) -> None:
+    lr = warmup_cosine_lr(epoch, peak_lr=peak, num_epochs=epochs, warmup_epochs=warmup)
+    assert lr == pytest.approx(expected, rel=1e-6)
+
+
+def test_learning_rate_stays_at_its_end_after_the_last_epoch() -> None:
+    lr = [warmup_cosine_lr(e, peak_lr=1e-4, num_epochs=10, warmup_epochs=1) for e in (10, 11, 99)]
+    assert lr == pytest.approx([1e-6] * 3)
+
+
+def scheduled(steps_per_epoch: float, num_steps: int, **settings: float) -> list[float]:
+    """The learning rate of each step, for a peak of 1e-4 and 4 epochs."""
+    optimizer = SGD([nn.Parameter(torch.zeros(1))], lr=1e-4)
+    schedule = warmup_cosine(
+        optimizer, steps_per_epoch=steps_per_epoch, num_epochs=4, warmup_epochs=2, **settings
+    )
+    rates = []
+    for _ in range(num_steps):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        schedule.step()
+    return rates
+
+
+def test_schedule_moves_at_every_step_by_a_fraction_of_an_epoch() -> None:
+    # Epochs 0, 0.25, 0.5, 0.75, 1, ..., 2 (the peak), ..., 3 (the middle of the cosine).
+    rates = scheduled(4, 17)
+    line = [1e-6 + (1e-4 - 1e-6) * step / 8 for step in range(9)]
+    assert rates[:9] == pytest.approx(line)
+    assert rates[12] == pytest.approx((1e-4 + 1e-6) / 2)
+    assert rates[16] == pytest.approx(1e-6)
+
+
+def test_schedule_starts_and_ends_where_it_is_told() -> None:
+    rates = scheduled(1, 5, start_lr=4e-6, end_lr=2e-6)
+    assert (rates[0], rates[2], rates[4]) == pytest.approx((4e-6, 1e-4, 2e-6))
+
+
+def test_training_without_warmup_starts_at_the_peak() -> None:
+    optimizer = SGD([nn.Parameter(torch.zeros(1))], lr=1e-4)
+    warmup_cosine(optimizer, steps_per_epoch=3, num_epochs=2, warmup_epochs=0)
+    assert optimizer.param_groups[0]["lr"] == pytest.approx(1e-4)
+
+
+@pytest.mark.parametrize("warmup_epochs", [4, 5, -1])
+def test_warmup_that_fills_the_training_is_refused(warmup_epochs: int) -> None:
+    message = f"warmup_epochs is {warmup_epochs}, expected 0 or more and less than the 4 epochs"
+    optimizer = SGD([nn.Parameter(torch.zeros(1))], lr=1e-4)
+    with pytest.raises(ValueError, match=message):
+        warmup_cosine(optimizer, steps_per_epoch=1, num_epochs=4, warmup_epochs=warmup_epochs)
+
+
+@pytest.mark.parametrize(
+    ("lr_per_32_videos", "batch_size", "peak"),
+    [(1e-4, 32, 1e-4), (1e-4, 128, 4e-4), (1e-4, 40, 1.25e-4), (2e-4, 40, 2.5e-4)],
+)
+def test_learning_rate_grows_with_the_batch(
+    lr_per_32_videos: float, batch_size: int, peak: float
+) -> None:
+    optimizer = adamw(
+        nn.Linear(2, 2), lr_per_32_videos=lr_per_32_videos, batch_size=batch_size, weight_decay=0.1
+    )
+    assert [group["lr"] for group in optimizer.param_groups] == pytest.approx([peak, peak])
+
+
+@pytest.fixture(scope="module")
+def groups() -> dict[bool, set[str]]:
+    """Names of the test network's parameters, by whether they are decayed."""
+    network = create_uniformer("test", num_classes=3)
+    optimizer = adamw(network, lr_per_32_videos=1e-4, batch_size=32, weight_decay=0.05)
+    names = {id(parameter): name for name, parameter in network.named_parameters()}
+    found: dict[bool, set[str]] = {True: set(), False: set()}
+    for group in optimizer.param_groups:
+        found[group["weight_decay"] == 0.05] |= {names[id(p)] for p in group["params"]}
+        assert group["weight_decay"] in (0.05, 0.0)
+    assert len(found[True]) + len(found[False]) == len(names)
+    return found
+
+
+# Of a local and of a global block, the head, and between; the rest is alike.
+DECAYED = (
+    "stages.0.patch_embed.proj.weight",
+    "stages.0.blocks.0.dpe.conv.weight",
+    "stages.0.blocks.0.mhra.value.weight",
+    "stages.0.blocks.0.mhra.affinity.weight",
+    "stages.0.blocks.0.mhra.proj.weight",
+    "stages.0.blocks.0.ffn.fc1.weight",
+    "stages.3.blocks.0.dpe.conv.weight",
+    "stages.3.blocks.0.mhra.qkv.weight",
+    "stages.3.blocks.0.mhra.proj.weight",
+    "stages.3.blocks.0.ffn.fc2.weight",
+    "head.proj.weight",
+)
+EXEMPT = (
+    "stages.0.patch_embed.norm.weight",
+    "stages.0.patch_embed.proj.bias",
+    "stages.0.blocks.0.norm1.weight",
+    "stages.0.blocks.0.dpe.conv.bias",
+    "stages.3.blocks.0.norm2.weight",
+    "stages.3.blocks.0.mhra.qkv.bias",
+    "norm.weight",
+    "head.proj.bias",
+)
+
+
+@pytest.mark.parametrize("name", DECAYED)
+def test_kernel_is_decayed(name: str, groups: dict[bool, set[str]]) -> None:
+    assert name in groups[True]
+
+
+@pytest.mark.parametrize("name", EXEMPT)
+def test_bias_and_norm_are_exempt_from_decay(name: str, groups: dict[bool, set[str]]) -> None:
+    assert name in groups[False]
+
+
+def test_exempt_are_exactly_norms_and_biases(groups: dict[bool, set[str]]) -> None:
+    for is_decayed, names in groups.items():
+        for name in names:
+            assert (name.endswith(".bias") or "norm" in name) != is_decayed, name
+
+
+def test_optimiser_is_adamw_with_the_published_moments() -> None:
+    optimizer = adamw(nn.Linear(2, 2), lr_per_32_videos=1e-4, batch_size=32)
+    assert type(optimizer) is AdamW
+    assert [optimizer.defaults[name] for name in ("betas", "eps")] == [(0.9, 0.999), 1e-8]
+
+
+@pytest.mark.parametrize(("lr", "batch_size"), [(0.0, 32), (-1e-4, 32), (1e-4, 0)])
+def test_learning_rate_that_is_not_positive_is_refused(lr: float, batch_size: int) -> None:
+    message = f"lr_per_32_videos is {lr} and batch_size {batch_size}, expected positive numbers"
+    with pytest.raises(ValueError, match=message):
+        adamw(nn.Linear(2, 2), lr_per_32_videos=lr, batch_size=batch_size)

@@ -1,0 +1,70 @@
+"""The files that a test leaves behind."""
+
+import csv
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from video_uniformer.training.report import write_report
+from video_uniformer.training.scores import ScoreTable
+
+NAMES = ["walk", "sit, slowly", "fall"]
+# Videos 1, 4 and 5 of six: two walk, of which one looks like a fall; one sits, and is seen to.
+TABLE = ScoreTable(
+    torch.tensor([1, 4, 5]),
+    torch.tensor([0, 0, 1]),
+    torch.tensor([[0.6, 0.3, 0.1], [0.2, 0.3, 0.5], [0.1, 0.8, 0.1]]).log(),
+)
+
+
+def read_csv(path: Path) -> list[list[str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.reader(file))
+
+
+@pytest.fixture
+def report(tmp_path: Path) -> Path:
+    folder = tmp_path / "new" / "folder"
+    paths = [Path(f"video {index}.mp4") for index in range(6)]
+    files = write_report(folder, TABLE, paths=paths, class_names=NAMES)
+    assert sorted(files) == sorted(folder.iterdir())
+    return folder
+
+
+def test_scores_have_one_row_a_video(report: Path) -> None:
+    assert read_csv(report / "scores.csv") == [
+        ["path", "label", "predicted", "correct", "walk", "sit, slowly", "fall"],
+        ["video 1.mp4", "walk", "walk", "1", "0.6", "0.3", "0.1"],
+        ["video 4.mp4", "walk", "fall", "0", "0.2", "0.3", "0.5"],
+        ["video 5.mp4", "sit, slowly", "sit, slowly", "1", "0.1", "0.8", "0.1"],
+    ]
+
+
+def test_classes_tell_their_accuracy_and_one_without_videos_tells_none(report: Path) -> None:
+    assert read_csv(report / "classes.csv") == [
+        ["class", "videos", "correct", "top1"],
+        ["walk", "2", "1", "0.5000"],
+        ["sit, slowly", "1", "1", "1.0000"],
+        ["fall", "0", "0", ""],
+    ]
+
+
+def test_confusion_counts_predictions_of_each_label(report: Path) -> None:
+    assert read_csv(report / "confusion.csv") == [
+        ["label \\ predicted", "walk", "sit, slowly", "fall"],
+        ["walk", "1", "0", "1"],
+        ["sit, slowly", "0", "1", "0"],
+        ["fall", "0", "0", "0"],
+    ]
+
+
+@pytest.mark.parametrize("num_classes", [3, 30, 80])
+def test_confusion_is_drawn_for_few_and_many_classes(num_classes: int, tmp_path: Path) -> None:
+    table = ScoreTable(torch.arange(3), torch.tensor([0, 1, 1]), torch.eye(num_classes)[:3])
+    names = [rf"class $\{index}$" for index in range(num_classes)]  # signs of a formula
+    write_report(tmp_path, table, paths=[Path("a.mp4")] * 3, class_names=names)
+    with Image.open(tmp_path / "confusion.png") as image:
+        assert image.format == "PNG"
+        assert min(image.size) >= 400
