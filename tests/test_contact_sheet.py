@@ -27,7 +27,7 @@ def share(path: Path, color: tuple[int, int, int]) -> float:
     return float((np.abs(pixels - np.array(color)).max(-1) < 12).mean())
 
 
-@pytest.mark.parametrize(("clips", "frames"), [(1, 1), (1, 8), (4, 16), (2, 3)])
+@pytest.mark.parametrize(("clips", "frames"), [(1, 1), (2, 3), (1, 16)])
 def test_all_frames_are_drawn_in_their_colours(clips: int, frames: int, tmp_path: Path) -> None:
     path = tmp_path / "sheet.png"
     save_contact_sheet(path, coloured(clips, frames), numbers=numbered(clips, frames), title="a")

@@ -164,7 +164,7 @@ def test_evaluation_fuses_the_views_of_each_video(fusion: str, tmp_path: Path) -
             probabilities = logits.softmax(1).mean(0)
             fused = {"logits": logits.mean(0), "probabilities": probabilities.log()}[fusion]
             losses.append(F.cross_entropy(fused, item["label"]).item())
-    assert metrics["test/loss"] == pytest.approx(sum(losses) / 3)
+    assert metrics["test/loss"] == pytest.approx(sum(losses) / 3, abs=1e-4)
     assert task.tables["test"].video_index.tolist() == [0, 1, 2]
 
 

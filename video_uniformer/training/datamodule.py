@@ -85,6 +85,7 @@ class DataModule(LightningDataModule):
     @property
     def class_names(self) -> list[str]:
         """Names in the order of the labels: the given ones, or the training data's."""
+        self._check_root()
         names = self._class_names
         if callable(names):
             names = names(root=self.root)
@@ -165,11 +166,13 @@ class DataModule(LightningDataModule):
         )
 
     def _build(self, split: str, class_names: list[str] | None = None) -> ClassData:
-        if not self.root.is_dir():
-            raise ValueError(f"data.root is {str(self.root)!r}, expected an existing folder")
         build = self._builders[split]
         self._datasets[split] = build(root=self.root, decoder=self.decoder, class_names=class_names)
         return self._datasets[split]
+
+    def _check_root(self) -> None:
+        if not self.root.is_dir():
+            raise ValueError(f"data.root is {str(self.root)!r}, expected an existing folder")
 
     def _world(self) -> tuple[int, int]:
         """Number of processes, and which of them this is."""

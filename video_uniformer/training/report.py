@@ -1,6 +1,7 @@
 """What a test leaves behind: a row per video, accuracy per class, the confusion matrix."""
 
 import csv
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from video_uniformer.training.scores import ScoreTable
 def write_report(
     folder: Path, table: ScoreTable, *, paths: Sequence[Path], class_names: Sequence[str]
 ) -> list[Path]:
-    """Write `scores.csv`, `classes.csv`, `confusion.csv` and `confusion.png`.
+    """Write `metrics.json`, `scores.csv`, `classes.csv`, `confusion.csv` and `confusion.png`.
 
     Args:
         folder: Made when absent.
@@ -29,12 +30,21 @@ def write_report(
     folder.mkdir(parents=True, exist_ok=True)
     num_classes = len(class_names)
     counts = multiclass_confusion_matrix(table.scores, table.label, num_classes).cpu().numpy()
-    files = [folder / name for name in ("scores.csv", "classes.csv", "confusion.csv")]
-    _write_scores(files[0], table, paths, class_names)
-    _write_classes(files[1], counts, class_names)
+    names = ("metrics.json", "scores.csv", "classes.csv", "confusion.csv")
+    files = [folder / name for name in names]
+    _write_metrics(files[0], table)
+    _write_scores(files[1], table, paths, class_names)
+    _write_classes(files[2], counts, class_names)
     rows = [[name, *row] for name, row in zip(class_names, counts.tolist(), strict=True)]
-    _write_csv(files[2], [["label \\ predicted", *class_names], *rows])
+    _write_csv(files[3], [["label \\ predicted", *class_names], *rows])
     return [*files, _draw_confusion(folder / "confusion.png", counts, class_names)]
+
+
+def _write_metrics(path: Path, table: ScoreTable) -> None:
+    """The number of videos and the metrics over them, six decimals each."""
+    metrics = {name: round(float(value), 6) for name, value in table.summary().items()}
+    content = json.dumps({"videos": len(table.label), **metrics}, indent=2)
+    path.write_text(f"{content}\n", encoding="utf-8")
 
 
 def _write_scores(
