@@ -126,6 +126,29 @@ def test_loss_of_mixed_labels_is_soft_cross_entropy(tmp_path: Path) -> None:
     assert metrics["train/loss"] == pytest.approx(sum(of_each) / 2)
 
 
+class Drawing:
+    """Mixing that keeps the random numbers it would have used."""
+
+    def __init__(self) -> None:
+        self.drawn: list[float] = []
+
+    def __call__(self, clips: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        self.drawn.append(torch.rand(()).item())
+        return clips, F.one_hot(labels, 2).float()
+
+
+def test_random_numbers_of_a_step_belong_to_its_place_in_the_run(tmp_path: Path) -> None:
+    drawn = []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        mixing = Drawing()
+        task = make_task(mixing=mixing)
+        make_trainer(tmp_path, max_epochs=2, limit_val_batches=0).fit(task, Data())
+        drawn.append(mixing.drawn)
+    assert drawn[0] == drawn[1]
+    assert len(set(drawn[0])) == 4
+
+
 class MixOfThree:
     """Mixing whose targets are 0.6 and 0.3 for classes 0 and 1, and 0.1 for class 2."""
 

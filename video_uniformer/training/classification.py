@@ -1,9 +1,11 @@
 """The task of naming what happens in a video: loss, metrics, averaging over views."""
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from lightning import LightningModule
@@ -80,6 +82,12 @@ class VideoClassification(LightningModule):
     def forward(self, video: Tensor) -> Tensor:
         """Logits (N, K) of clips (N, C, T, H, W)."""
         return self.network(video)
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """Seed mixing and drop path by run, place and process, so that resuming repeats them."""
+        seed = int(os.environ.get("PL_GLOBAL_SEED", "0"))  # left by `seed_everything`
+        parts = (seed, self.current_epoch, batch_idx, self.trainer.global_rank)
+        torch.manual_seed(int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0]))
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """Loss of the batch's clips, mixed."""

@@ -1,0 +1,63 @@
+"""What a user got wrong is said in one line."""
+
+import pytest
+from hydra.errors import InstantiationException
+from omegaconf.errors import MissingMandatoryValue
+
+from video_uniformer.cli.errors import TRACEBACK_VARIABLE, one_line_errors, reason
+from video_uniformer.data.decoding import VideoError
+
+FROM_A_WORKER = """Caught VideoError in DataLoader worker process 0.
+Original Traceback (most recent call last):
+  File "fetch.py", line 54, in fetch
+    data = [self.dataset[idx] for idx in possibly_batched_index]
+video_uniformer.data.decoding.interface.VideoError: videos/a b.mp4: the file is empty
+"""
+
+
+def wrapped(error: Exception) -> InstantiationException:
+    """As Hydra hands on what a constructor raised."""
+    outer = InstantiationException(f"Error in call to target 'a.b':\n{error!r}\nfull_key: task")
+    outer.__cause__ = error
+    return outer
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (ValueError("size is 3"), "size is 3"),
+        (ValueError("size is 3\nand more"), "size is 3"),
+        (ValueError("\n  \nsize is 3"), "size is 3"),
+        (ValueError(), "ValueError"),
+        (wrapped(ValueError("size is 3")), "size is 3"),
+        (wrapped(wrapped(TypeError("no argument"))), "no argument"),
+        (VideoError(FROM_A_WORKER), "videos/a b.mp4: the file is empty"),
+        (FileNotFoundError(2, "No such file", "a.csv"), "[Errno 2] No such file: 'a.csv'"),
+    ],
+)
+def test_reason_is_the_innermost_cause_in_one_line(error: Exception, expected: str) -> None:
+    assert reason(error) == expected
+
+
+@pytest.mark.parametrize(
+    "error",
+    [ValueError("why"), OSError("why"), wrapped(TypeError("why")), MissingMandatoryValue("why")],
+)
+def test_error_of_the_user_is_one_line_and_status_one(
+    error: Exception, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as exit, one_line_errors():
+        raise error
+    assert exit.value.code == 1
+    assert capsys.readouterr() == ("", "error: why\n")
+
+
+def test_error_of_ours_keeps_its_traceback() -> None:
+    with pytest.raises(AssertionError), one_line_errors():
+        raise AssertionError("a bug")
+
+
+def test_traceback_can_be_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(TRACEBACK_VARIABLE, "1")
+    with pytest.raises(ValueError, match="why"), one_line_errors():
+        raise ValueError("why")
