@@ -10,19 +10,15 @@ from video_uniformer.cli.configs import check_overrides, config_folder
 
 GOOD = {
     "values": [
-        "model.variant=base",
-        "data.root='/with space'",
-        "clip.stride=null",
-        "task.mixing=null",
+        *("model.variant=base", "data.root='/with space'", "clip.stride=null", "task.mixing=null"),
+        *("model.checkpoint_blocks=[0,0,4,0]", "data.class_names=[run,jump]"),
+        "data.datasets.train.transform.rand_augment.magnitude=5",
     ],
-    "lists": ["model.checkpoint_blocks=[0,0,4,0]", "data.class_names=[run,jump]"],
-    "choices": ["data=ucf101", "experiment=motions", "logger=[csv,tensorboard]"],
     "sweeps": ["seed=1,2", "data.batch_size=range(1,4)", "model.variant=choice(small,base)"],
+    "additions and deletions": ["+trainer.fast_dev_run=true", "~callbacks.progress", "~optim"],
+    "choices": ["data=ucf101", "experiment=motions", "logger=[csv,tensorboard]"],
     "sweeps of choices": ["experiment=motions,uniformer_s_8x8_k400"],
     "globs": ["experiment=glob(uniformer_s*)"],
-    "deep keys": ["data.datasets.train.transform.rand_augment.magnitude=5"],
-    "additions": ["+trainer.fast_dev_run=true", "++trainer.profiler=simple"],
-    "deletions": ["~callbacks.progress", "~logger.tensorboard", "~optim"],
     "hydra's own": ["hydra.run.dir=/tmp/run", "hydra/job_logging=disabled"],
 }
 
