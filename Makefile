@@ -1,7 +1,7 @@
 # Everything from nothing: a machine with Python, make and a compiler is enough.
 PYTHON ?= python3
 VENV := .venv
-# Threads that wait give way: on two cores that a loader or another program shares, a training step is 3 to 5 times as fast.
+# Threads that wait give way to the loader and to other programs, in place of spinning.
 export OMP_WAIT_POLICY := PASSIVE
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
