@@ -9,6 +9,15 @@ import numpy as np
 import pytest
 
 
+@pytest.fixture(autouse=True)
+def own_lock_file(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Keep the hashes of made-up weights out of the user's lock file; commands inherit this."""
+    lock = tmp_path_factory.mktemp("lock") / "weights.lock.json"
+    monkeypatch.setenv("VIDEO_UNIFORMER_LOCK", str(lock))
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The folder of real videos, which a user's clone does not have."""

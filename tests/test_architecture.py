@@ -60,6 +60,7 @@ ONLY_IN = {
     "pytorchvideo.transforms": ("video_uniformer.data",),
     "pytorchvideo.data": ("video_uniformer.data",),
     "decord": ("video_uniformer.data.decoding",),
+    "timm": ("video_uniformer.timm_models",),
     "random": (),
 }
 

@@ -93,9 +93,23 @@ def test_clip_can_be_changed(
     torch.testing.assert_close(classifier(video).probabilities, expected, atol=1e-5, rtol=1e-4)
 
 
-def test_class_names_can_be_changed(checkpoint: Callable[..., Path]) -> None:
-    classifier = load_classifier(checkpoint(), class_names=["a", "b", "c"])
-    assert classifier.class_names == ("a", "b", "c")
+def test_answers_come_in_the_order_of_the_class_names_that_are_given(
+    checkpoint: Callable[..., Path], video_file: Callable[..., Path]
+) -> None:
+    video, classifier = video_file(), load_classifier(checkpoint())
+    expected = dict(zip(classifier.class_names, classifier(video).probabilities, strict=True))
+    names = list(reversed(classifier.class_names))
+    turned = load_classifier(checkpoint(), class_names=names)
+    assert turned.class_names == tuple(names)
+    for name, probability in zip(names, turned(video).probabilities, strict=True):
+        assert float(probability) == pytest.approx(float(expected[name]), abs=1e-6)
+
+
+def test_class_names_other_than_the_checkpoints_are_refused(
+    checkpoint: Callable[..., Path],
+) -> None:
+    with pytest.raises(ValueError, match=r"trained on 3 classes .* 3 of them unknown to it"):
+        load_classifier(checkpoint(), class_names=["a", "b", "c"])
 
 
 @pytest.mark.parametrize("decoder", ["decord", "pyav"])
@@ -109,7 +123,7 @@ def test_both_decoders_answer_alike(
 
 
 def test_wrong_number_of_names_is_refused(checkpoint: Callable[..., Path]) -> None:
-    with pytest.raises(ValueError, match="there are 2 class names, expected 3, the number of clas"):
+    with pytest.raises(ValueError, match="was trained on 3 classes and the data has 2"):
         load_classifier(checkpoint(), class_names=["a", "b"])
 
 
@@ -158,13 +172,15 @@ def test_published_file_has_the_published_clip(tmp_path: Path) -> None:
 )
 def test_file_of_another_network_is_refused(content: Any, tmp_path: Path) -> None:
     torch.save(content, tmp_path / "other.pth")
-    message = "other.pth is not a video classifier of a known variant .small, base, "
+    message = "other.pth is not a video classifier of a known variant .xxs, xs, small, "
     with pytest.raises(ValueError, match=message):
         load_classifier(tmp_path / "other.pth", class_names=NAMES)
 
 
 def test_missing_checkpoint_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"absent\.ckpt' is neither a file nor one of"):
+    with pytest.raises(
+        ValueError, match=r"absent\.ckpt' is neither a file, nor a released checkpoint"
+    ):
         load_classifier(tmp_path / "absent.ckpt")
 
 

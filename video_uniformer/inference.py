@@ -11,10 +11,14 @@ from torch import Tensor
 from video_uniformer.data.decoding import open_video
 from video_uniformer.data.sampling import ClipSpec, test_sampler
 from video_uniformer.data.transforms import eval_transform
+from video_uniformer.models.checkpoint import open_checkpoint
 from video_uniformer.models.fuse import fuse_for_inference
-from video_uniformer.models.pretrained import find_weights
-from video_uniformer.models.uniformer import VARIANTS, UniFormer, create_uniformer
-from video_uniformer.models.weights import load_weights, read_weights, to_our_names
+from video_uniformer.models.uniformer import UniFormer, from_config
+from video_uniformer.models.variants import VARIANTS
+from video_uniformer.models.weights import load_weights
+
+# Of most published networks; what a file that says nothing is taken to expect.
+PUBLISHED_CLIP = {"num_frames": 16, "stride": 4, "size": 224, "num_clips": 4}
 
 
 @dataclass(frozen=True)
@@ -109,12 +113,16 @@ def load_classifier(
 ) -> VideoClassifier:
     """Make a classifier of a checkpoint: one of ours, or a published file.
 
-    Ours say everything themselves. A published file holds weights alone: its class names must be
-    given, and its clip where it is not the default 16x4 at 224 pixels.
+    Ours say everything themselves, and so do published files under their published names. Any other
+    file holds weights alone: its class names must be given, and its clip where it is not the
+    default 16x4 at 224 pixels.
 
     Args:
-        source: A file, or the name of a published one.
-        class_names: K names, in the order of the network's outputs.
+        source: A file, the name of a release (`video-uniformer-zoo` lists them), or
+            "hf://owner/repo[/file]".
+        class_names: K names. Where the checkpoint's own are known they must be the same ones, and
+            the answers come in the order given; else they are taken to be in the order of the
+            network's outputs.
         clip: Fields of `ClipSpec` that replace the checkpoint's, such as {"num_clips": 4}.
         decoder: Decoder of the videos.
         device: Where the network runs.
@@ -122,21 +130,22 @@ def load_classifier(
     Raises:
         ValueError: the file is unreadable, fits no variant, or class names are missing.
     """
-    path = find_weights(source)
-    content = read_weights(path)
-    facts: Any = content.get("classifier")
-    if not isinstance(facts, dict):
-        facts = _published_facts(path, to_our_names(content))
-    network = create_uniformer(**facts["network"])
-    load_weights(network, content)
-    names = class_names if class_names is not None else facts["class_names"]
+    checkpoint = open_checkpoint(source)
+    facts = checkpoint.facts
+    if facts.get("network", {}).get("ndim") != 3 or not facts["network"]["num_classes"]:
+        raise ValueError(
+            f"{source} is not a video classifier of a known variant ({', '.join(VARIANTS)})"
+        )
+    network = from_config(facts["network"])
+    load_weights(network, checkpoint, class_names=class_names)
+    names = class_names if class_names is not None else facts.get("class_names")
     if names is None:
-        raise ValueError(f"{path} holds no class names, expected them to be given")
+        raise ValueError(f"{source} holds no class names, expected them to be given")
     return VideoClassifier(
         network,
-        clip=ClipSpec(**{**facts["clip"], **(clip or {})}),
+        clip=ClipSpec(**{**facts.get("clip", PUBLISHED_CLIP), **(clip or {})}),
         class_names=names,
-        fusion=facts["fusion"],
+        fusion=facts.get("fusion", "logits"),
         decoder=decoder,
         device=device,
     )
@@ -148,34 +157,3 @@ def _to_device(network: UniFormer, device: str | torch.device) -> UniFormer:
     except (RuntimeError, AssertionError) as error:  # an unknown device, or one that is not there
         problem = str(error).split("\n", maxsplit=1)[0]
         raise ValueError(f"device is {str(device)!r}, which cannot be used: {problem}") from None
-
-
-def _published_facts(path: Path, state: dict[str, Tensor]) -> dict[str, Any]:
-    """What the shapes of a bare state dict tell, and the defaults of the published networks."""
-    stem = state.get("stages.0.patch_embed.proj.weight")
-    head = state.get("head.proj.weight")
-    depths = tuple(_depth(state, stage) for stage in range(4))
-    dims = tuple(_dim(state, stage) for stage in range(4))
-    variant = next(
-        (k for k, row in VARIANTS.items() if (row.dims, row.depths) == (dims, depths)), ""
-    )
-    if stem is None or stem.ndim != 5 or head is None or not variant:
-        raise ValueError(
-            f"{path} is not a video classifier of a known variant ({', '.join(VARIANTS)})"
-        )
-    return {
-        "network": {"variant": variant, "ndim": 3, "num_classes": len(head)},
-        "clip": {"num_frames": 16, "stride": 4, "size": 224, "num_clips": 4},
-        "class_names": None,
-        "fusion": "logits",
-    }
-
-
-def _depth(state: dict[str, Tensor], stage: int) -> int:
-    prefix = f"stages.{stage}.blocks."
-    return len({key[len(prefix) :].split(".")[0] for key in state if key.startswith(prefix)})
-
-
-def _dim(state: dict[str, Tensor], stage: int) -> int:
-    bias = state.get(f"stages.{stage}.patch_embed.proj.bias")
-    return 0 if bias is None else len(bias)

@@ -1,13 +1,13 @@
-"""Pairs: our UniFormer-S against the plain one, forward and training."""
+"""Pairs: our UniFormer-S, forward and training, and our XXS, forward, against plain ones."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from benchmarks.reference import PlainUniFormer, move_statistics
+from benchmarks.reference import PlainHourglass, PlainUniFormer, move_statistics
 from benchmarks.timing import Pair, Runner
 from video_uniformer.models.fuse import fuse_for_inference
 from video_uniformer.models.uniformer import UniFormer, create_uniformer
@@ -16,9 +16,13 @@ from video_uniformer.models.weights import load_weights
 # What a CPU gets through in a second or two, and what fills a GPU.
 FORWARD_SHAPE = {"cpu": (1, 3, 16, 224, 224), "cuda": (16, 3, 16, 224, 224)}
 TRAINING_SHAPE = {"cpu": (2, 3, 8, 112, 112), "cuda": (16, 3, 16, 224, 224)}
+HOURGLASS_SHAPE = {"cpu": (8, 3, 16, 160, 160), "cuda": (64, 3, 16, 160, 160)}
 FLOAT32_TOLERANCE = {"cpu": 1e-5, "cuda": 1e-2}  # of the largest logit; a GPU may use TF32
 BFLOAT16_TOLERANCE = 0.05
+HOURGLASS_TOLERANCE = {"cpu": 1e-4, "cuda": 1e-2}  # rounding may swap two tokens of nearly one rank
 REFERENCE = "plain float32"
+
+Contender = tuple[str, Callable[[], Tensor], float | None]  # name, forward pass, promised ratio
 
 
 def has_bfloat16_arithmetic(device: str) -> bool:
@@ -30,7 +34,9 @@ def has_bfloat16_arithmetic(device: str) -> bool:
 
 
 def network_pairs(device: str) -> list[Pair]:
-    """Forward passes and training steps, float32 and bfloat16, with equal weights.
+    """Forward passes and training steps of S, float32 and bfloat16, and forward passes of XXS.
+
+    Weights are equal, and outputs are compared before anything is timed.
 
     Args:
         device: "cpu" or "cuda".
@@ -44,7 +50,11 @@ def network_pairs(device: str) -> list[Pair]:
     network = create_uniformer("small")
     load_weights(network, plain.state_dict())
     plain, network = plain.to(device), network.to(device)
-    return [*_forward_pairs(plain, network, device), *_training_pairs(plain, network, device)]
+    return [
+        *_forward_pairs(plain, network, device),
+        *_training_pairs(plain, network, device),
+        *_hourglass_pairs(device),
+    ]
 
 
 def _forward_pairs(plain: nn.Module, network: UniFormer, device: str) -> list[Pair]:
@@ -52,7 +62,7 @@ def _forward_pairs(plain: nn.Module, network: UniFormer, device: str) -> list[Pa
     plain, network = copy.deepcopy(plain).eval(), copy.deepcopy(network).eval()
     fused = fuse_for_inference(network)
     half, half_fused = copy.deepcopy(network).bfloat16(), copy.deepcopy(fused).bfloat16()
-    contenders: list[tuple[str, Callable[[], Tensor], float | None]] = [
+    contenders: list[Contender] = [
         ("float32", lambda: network(clips), 1.8),
         ("float32, fused", lambda: fused(clips), None),
         ("bfloat16, autocast", lambda: _autocast(network, clips), 2.7),
@@ -61,17 +71,51 @@ def _forward_pairs(plain: nn.Module, network: UniFormer, device: str) -> list[Pa
     ]
     if not has_bfloat16_arithmetic(device):  # one row shows how slow emulation is
         contenders = contenders[:3]
+    tolerances = [
+        BFLOAT16_TOLERANCE if "bfloat16" in name else FLOAT32_TOLERANCE[device]
+        for name, _, _ in contenders
+    ]
+    return _compared_pairs(_task("forward", clips), plain, clips, contenders, tolerances)
+
+
+def _hourglass_pairs(device: str) -> list[Pair]:
+    torch.manual_seed(0)
+    plain = PlainHourglass()
+    move_statistics(plain)
+    nn.init.normal_(plain.cls_token)
+    network = create_uniformer("xxs")
+    load_weights(network, plain.state_dict())
+    plain, network = plain.to(device).eval(), network.to(device).eval()
+    fused = fuse_for_inference(network)
+    clips = torch.randn(HOURGLASS_SHAPE[device], device=device)
+    contenders: list[Contender] = [
+        ("float32", lambda: network(clips), 2.0),
+        ("float32, fused", lambda: fused(clips), None),
+    ]
+    tolerances = [HOURGLASS_TOLERANCE[device]] * len(contenders)
+    return _compared_pairs(_task("XXS forward", clips), plain, clips, contenders, tolerances)
+
+
+def _compared_pairs(
+    task: str,
+    plain: nn.Module,
+    clips: Tensor,
+    contenders: Sequence[Contender],
+    tolerances: Sequence[float],
+) -> list[Pair]:
+    """One pair a contender, if its outputs are those of the reference."""
     reference = Runner(REFERENCE, _without_gradients(lambda: plain(clips)))
     expected = _without_gradients(lambda: plain(clips))()
     pairs = []
-    for name, forward, accept in contenders:
-        runner = Runner(name, _without_gradients(forward))
-        error = (forward().detach().float() - expected).abs().max() / expected.abs().max()
-        tolerance = BFLOAT16_TOLERANCE if "bfloat16" in name else FLOAT32_TOLERANCE[device]
+    for (name, forward, accept), tolerance in zip(contenders, tolerances, strict=True):
+        run = _without_gradients(forward)
+        error = (run().float() - expected).abs().max() / expected.abs().max()
         if not error <= tolerance:
-            raise ValueError(f"{name} differs from the reference by {error:.1e} of its maximum")
-        accept = accept if _is_promised(name, device) else None
-        pairs.append(Pair(_task("forward", clips), runner, reference, len(clips), accept))
+            raise ValueError(
+                f"{task}: {name} differs from the reference by {error:.1e} of its maximum"
+            )
+        promise = accept if _is_promised(name, clips.device.type) else None
+        pairs.append(Pair(task, Runner(name, run), reference, len(clips), promise))
     return pairs
 
 

@@ -222,8 +222,8 @@ def test_wheel_carries_configs_and_labels(wheel: Path) -> None:
         f"video_uniformer/conf/{path.relative_to(ROOT / 'conf')}"
         for path in (ROOT / "conf").rglob("*.yaml")
     }
-    labels = ROOT / "video_uniformer" / "data" / "labels"
-    wanted |= {f"video_uniformer/data/labels/{path.name}" for path in labels.glob("*.txt")}
+    labels = ROOT / "video_uniformer" / "labels"
+    wanted |= {f"video_uniformer/labels/{path.name}" for path in labels.glob("*.txt")}
     assert wanted <= names
     assert not [name for name in names if name.startswith(("tests/", "conf/"))]
 

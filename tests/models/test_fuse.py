@@ -1,65 +1,91 @@
+from typing import Any
+
 import pytest
 import torch
-from torch import nn
+from kinds import KINDS, build, scramble, views
+from torch import Tensor, nn
 
 from video_uniformer.models.fuse import fuse_for_inference
-from video_uniformer.models.uniformer import UniFormer, create_uniformer
+from video_uniformer.models.uniformer import create_uniformer
+
+CLASSIFIERS = [kind for kind in KINDS if not kind.startswith("maps")]
 
 
-def trained_network(*, ndim: int = 3, num_classes: int = 5) -> UniFormer:
-    """A network whose norms, statistics and biases are all off their initial values."""
-    torch.manual_seed(0)
-    network = create_uniformer("tiny", ndim=ndim, num_classes=num_classes)
-    for module in network.modules():
-        if isinstance(module, nn.BatchNorm2d | nn.BatchNorm3d):
-            module.running_mean = torch.randn(module.num_features)
-            module.running_var = torch.rand(module.num_features) + 0.5
-    for parameter in network.parameters():
-        if parameter.ndim == 1:
-            parameter.data += 0.2 * torch.randn_like(parameter)
-    return network
+def trained(kind: str, **changes: Any) -> Any:
+    """A network whose norms, statistics, scales and biases are all off their initial values."""
+    network = build(kind, **changes)
+    scramble(network)
+    return network.eval()
 
 
-def clip(ndim: int) -> torch.Tensor:
-    return torch.randn(2, 3, *(5, 70, 50)[-ndim:])
-
-
-@pytest.mark.parametrize("ndim", [2, 3])
-@pytest.mark.parametrize("num_classes", [0, 5])
-def test_fused_network_gives_the_same_outputs(ndim: int, num_classes: int) -> None:
-    network = trained_network(ndim=ndim, num_classes=num_classes).eval()
-    fused, video = fuse_for_inference(network), clip(ndim)
+def outputs(network: Any, x: Tensor) -> list[Tensor]:
     with torch.inference_mode():
-        expected, output = network(video), fused(video)
-    assert (output - expected).abs().max() <= 5e-6 * expected.abs().max()
+        output = network(x)
+    return output if isinstance(output, list) else [output]
 
 
-def test_fused_network_gives_the_same_maps() -> None:
-    network = trained_network().eval()
-    video = clip(3)
-    maps = zip(
-        network.forward_stages(video),
-        fuse_for_inference(network).forward_stages(video),
-        strict=True,
-    )
-    for expected, output in maps:
-        assert (output - expected).abs().max() <= 5e-6 * expected.abs().max()
+def same_to_rounding(network: Any, x: Tensor) -> bool:
+    pairs = zip(outputs(fuse_for_inference(network), x), outputs(network, x), strict=True)
+    return all((own - other).abs().max() <= 5e-6 * other.abs().max() for own, other in pairs)
 
 
-def test_fused_network_has_no_batch_norm_and_no_addition_for_dpe() -> None:
-    fused = fuse_for_inference(trained_network())
-    names = [type(module).__name__ for module in fused.modules()]
-    assert not {"BatchNorm3d", "DPE"} & set(names)
+@pytest.mark.parametrize("kind", KINDS)
+def test_fused_network_gives_the_same_outputs(kind: str) -> None:
+    network = trained(kind)
+    assert same_to_rounding(network, views(network.ndim, frames=5, height=70, width=50))
 
 
-def test_fusing_without_classes_keeps_only_the_last_batch_norm() -> None:
-    fused = fuse_for_inference(trained_network(num_classes=0))
-    norms = [n for n, module in fused.named_modules() if isinstance(module, nn.BatchNorm3d)]
-    assert norms == ["norm"]
+@pytest.mark.parametrize("kind", ["video", "video_light_scaled", "image_token_labels"])
+def test_fused_network_without_classes_gives_the_same_features(kind: str) -> None:
+    network = trained(kind, num_classes=0)
+    assert same_to_rounding(network, views(network.ndim))
 
 
-def test_fusing_leaves_the_original_as_it_is() -> None:
-    network = trained_network().train()
+@pytest.mark.slow
+@pytest.mark.parametrize("variant", ["xxs", "xs", "small", "small_plus", "base", "large", "tiny"])
+def test_fused_published_network_gives_the_same_outputs(variant: str) -> None:
+    torch.manual_seed(0)
+    network = create_uniformer(variant, ndim=2, num_classes=5).eval()
+    scramble(network)
+    assert same_to_rounding(network, views(2, height=70, width=97))
+
+
+@pytest.mark.parametrize("kind", ["video", "video_light_scaled", "image_conv_stem"])
+def test_fused_network_gives_the_same_maps(kind: str) -> None:
+    network = trained(kind)
+    x = views(network.ndim)
+    fused = fuse_for_inference(network).forward_stages(x)
+    for own, expected in zip(fused, network.forward_stages(x), strict=True):
+        assert (own - expected).abs().max() <= 5e-6 * expected.abs().max()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_fused_network_has_no_batch_norm_no_scale_and_no_addition_for_dpe(kind: str) -> None:
+    fused = fuse_for_inference(trained(kind))
+    names = {type(module).__name__ for module in fused.modules()}
+    assert not {"BatchNorm2d", "BatchNorm3d", "DPE"} & names
+    assert not [name for name, _ in fused.named_parameters() if "gamma" in name]
+
+
+@pytest.mark.parametrize("kind", CLASSIFIERS)
+def test_fusing_without_classes_keeps_only_the_last_batch_norm(kind: str) -> None:
+    fused = fuse_for_inference(trained(kind, num_classes=0))
+    kinds = nn.BatchNorm2d | nn.BatchNorm3d
+    assert [n for n, module in fused.named_modules() if isinstance(module, kinds)] == ["norm"]
+
+
+@pytest.mark.parametrize("kind", ["video_light", "image_token_labels"])
+def test_both_classifiers_of_a_fused_network_are_the_same(kind: str) -> None:
+    network = trained(kind)
+    x = views(network.ndim)
+    fused = fuse_for_inference(network).forward_auxiliary(x)
+    for own, expected in zip(fused, network.forward_auxiliary(x), strict=True):
+        assert (own - expected).abs().max() <= 5e-6 * expected.abs().max()
+
+
+@pytest.mark.parametrize("kind", ["video", "image_light_scaled", "maps"])
+def test_fusing_leaves_the_original_as_it_is(kind: str) -> None:
+    network = trained(kind).train()
     before = {key: value.clone() for key, value in network.state_dict().items()}
     fused = fuse_for_inference(network)
     assert network.training
@@ -70,6 +96,7 @@ def test_fusing_leaves_the_original_as_it_is() -> None:
     assert all(parameter.requires_grad for parameter in network.parameters())
 
 
-def test_fused_network_can_be_fused_again() -> None:
-    fused, video = fuse_for_inference(trained_network()), clip(3)
-    assert torch.allclose(fuse_for_inference(fused)(video), fused(video), atol=1e-6)
+@pytest.mark.parametrize("kind", ["video", "image_light_scaled", "image_conv_stem", "maps"])
+def test_fused_network_can_be_fused_again(kind: str) -> None:
+    fused = fuse_for_inference(trained(kind))
+    assert same_to_rounding(fused, views(fused.ndim))

@@ -6,11 +6,14 @@ from torch import nn
 from video_uniformer.models.layers import (
     DPE,
     FFN,
+    ConvEmbed,
+    ConvStem,
     GlobalMHRA,
     LocalMHRA,
     PatchEmbed,
     depthwise,
     map_to_tokens,
+    split_heads,
     tokens_to_map,
 )
 
@@ -40,6 +43,50 @@ def test_patch_embed_normalises_over_channels() -> None:
     assert torch.allclose(output.var(1, correction=0), torch.ones(2, 4, 3), atol=1e-3)
 
 
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [
+        ((64, 32), (16, 8)),
+        ((33, 47), (9, 12)),
+        ((4, 64, 32), (2, 16, 8)),
+        ((1, 33, 47), (1, 9, 12)),
+        ((5, 32, 32), (3, 8, 8)),
+    ],
+)
+def test_convolutional_stem_quarters_a_frame_and_halves_time_rounding_up(
+    size: tuple[int, ...], expected: tuple[int, ...]
+) -> None:
+    stem = ConvStem(3, 8, ndim=len(size))
+    assert stem(torch.randn(2, 3, *size)).shape == (2, 8, *expected)
+
+
+def test_convolutional_stem_is_two_convolutions_with_a_gelu_between() -> None:
+    stem, image = ConvStem(3, 8, ndim=2).eval(), torch.randn(1, 3, 9, 9)
+    assert stem.conv1.get_parameter("weight").shape == (4, 3, 3, 3)
+    expected = stem.norm2(stem.conv2(F.gelu(stem.norm1(stem.conv1(image)))))
+    assert torch.equal(stem(image), expected)
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"), [((8, 6), (4, 3)), ((7, 5), (4, 3)), ((1, 1), (1, 1))]
+)
+def test_convolutional_embed_halves_rounding_up(
+    size: tuple[int, int], expected: tuple[int, int]
+) -> None:
+    embed = ConvEmbed(4, 8).eval()
+    image = torch.randn(2, 4, *size)
+    assert embed(image).shape == (2, 8, *expected)
+    assert torch.equal(embed(image), embed.norm(embed.proj(image)))
+
+
+def test_heads_are_split_queries_first_and_channels_fastest() -> None:
+    qkv = torch.arange(24.0).reshape(1, 1, 24)  # one token of 2 heads with 4 channels
+    query, key, value = split_heads(qkv, 2)
+    assert query[0, :, 0].tolist() == [[0, 1, 2, 3], [4, 5, 6, 7]]
+    assert key[0, 0, 0].tolist() == [8, 9, 10, 11]
+    assert value[0, 1, 0].tolist() == [20, 21, 22, 23]
+
+
 def test_dpe_with_a_zero_kernel_is_the_identity() -> None:
     dpe, video = DPE(4, ndim=3), torch.randn(1, 4, 2, 5, 5)
     nn.init.zeros_(dpe.get_parameter("conv.weight"))
@@ -51,7 +98,7 @@ def test_dpe_with_a_zero_kernel_is_the_identity() -> None:
 def test_local_mhra_reaches_two_cells_and_no_further(ndim: int) -> None:
     mhra = LocalMHRA(4, ndim=ndim)
     silent, loud = torch.zeros(1, 4, *(9,) * ndim), torch.zeros(1, 4, *(9,) * ndim)
-    loud[(0, slice(None), *(4,) * ndim)] = 1
+    loud.flatten(2)[:, :, 9**ndim // 2] = 1  # the middle cell
     changed = (mhra(loud) - mhra(silent)).abs().sum(1)[0] > 1e-9
     reached = changed.nonzero()
     assert reached.min(0).values.tolist() == [2] * ndim

@@ -4,18 +4,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from official import official_state_dict
+from kinds import KINDS, build, scramble
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from video_uniformer.models.names import to_published_names
 from video_uniformer.models.uniformer import UniFormer, create_uniformer
-from video_uniformer.models.weights import (
-    WeightsReport,
-    inflate,
-    load_weights,
-    read_weights,
-    to_our_names,
-)
+from video_uniformer.models.weights import WeightsReport, inflate, load_weights
 
 
 def network(*, seed: int, ndim: int = 3, num_classes: int = 5, variant: str = "test") -> UniFormer:
@@ -52,22 +47,6 @@ def test_own_state_dict_is_copied(target: UniFormer, given: dict[str, Tensor]) -
     assert report == WeightsReport(tuple(given), (), (), (), ())
 
 
-@pytest.mark.parametrize("wrapper", ["model", "model_state", "state_dict"])
-def test_published_wrapper_key_is_unwrapped(
-    target: UniFormer, given: dict[str, Tensor], wrapper: str
-) -> None:
-    load_weights(target, {wrapper: given, "epoch": 3, "optimizer": {"lr": 0.1}})
-    assert same(target.state_dict(), given)
-
-
-@pytest.mark.parametrize("prefix", ["module.", "network.", "_orig_mod.", "module._orig_mod."])
-def test_prefix_of_a_training_wrapper_is_stripped(
-    target: UniFormer, given: dict[str, Tensor], prefix: str
-) -> None:
-    load_weights(target, {f"{prefix}{key}": value for key, value in given.items()})
-    assert same(target.state_dict(), given)
-
-
 @pytest.mark.parametrize("suffix", [".pth", ".pyth", ".pt", ".ckpt"])
 def test_pytorch_file_is_read(
     tmp_path: Path, target: UniFormer, given: dict[str, Tensor], suffix: str
@@ -85,19 +64,6 @@ def test_safetensors_file_is_read(
     save_file({key: value.contiguous() for key, value in given.items()}, path)
     load_weights(target, str(path))
     assert same(target.state_dict(), given)
-
-
-def test_authors_names_become_ours_and_none_is_left_over() -> None:
-    renamed = to_our_names(official_state_dict("small", 3, 400))
-    with torch.device("meta"):
-        own = create_uniformer("small").state_dict()
-    assert {key: value.shape for key, value in renamed.items()} == {
-        key: value.shape for key, value in own.items()
-    }
-
-
-def test_own_names_are_left_alone(given: dict[str, Tensor]) -> None:
-    assert list(to_our_names(given)) == list(given)
 
 
 def test_image_weights_inflate_by_the_mean_unless_told_otherwise(target: UniFormer) -> None:
@@ -148,16 +114,16 @@ def test_head_of_other_classes_is_refused_with_a_hint(target: UniFormer) -> None
 
 
 def test_head_of_other_classes_is_initialised_anew_when_asked(target: UniFormer) -> None:
-    old_head = target.head.proj.weight.clone()  # type: ignore[operator, union-attr]
+    old_head = target.get_parameter("head.proj.weight").clone()
     other = network(seed=1, num_classes=7).state_dict()
     report = load_weights(target, other, reset_head=True)
     assert report.reinitialised == ("head.proj.weight", "head.proj.bias")
     assert report.unexpected == ("head.proj.weight", "head.proj.bias")
     assert report.missing == ()
-    new_head = target.head.proj.weight
-    assert new_head.shape == (5, 64)  # type: ignore[union-attr]
-    assert not torch.equal(new_head, old_head)  # type: ignore[arg-type]
-    assert not target.head.proj.bias.any()  # type: ignore[operator, union-attr]
+    new_head = target.get_parameter("head.proj.weight")
+    assert new_head.shape == (5, 64)
+    assert not torch.equal(new_head, old_head)
+    assert not target.get_parameter("head.proj.bias").any()
     own = target.state_dict()
     assert all(torch.equal(own[key], other[key]) for key in report.loaded)
 
@@ -223,72 +189,77 @@ def test_checkpoint_of_a_deeper_network_is_refused() -> None:
         load_weights(small, base.state_dict())
 
 
-def test_entry_that_is_no_tensor_is_refused(target: UniFormer, given: dict[str, Tensor]) -> None:
-    refused(target, {**given, "epoch": 3}, "entry 'epoch' is a int, expected a state dict of tens")
-
-
-def test_two_entries_of_one_name_are_refused(target: UniFormer, given: dict[str, Tensor]) -> None:
-    given["module.norm.weight"] = given["norm.weight"]
-    refused(target, given, "two entries of the state dict are called 'norm.weight'")
-
-
-def test_missing_file_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "none.pth"
-    with pytest.raises(ValueError, match=f"weights file {path} does not exist"):
-        read_weights(path)
-
-
 def test_folder_is_refused(tmp_path: Path, target: UniFormer) -> None:
     refused(target, tmp_path, re.escape(str(tmp_path)))
 
 
-@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
-@pytest.mark.parametrize("content", [b"", b"this is no checkpoint\n", b"\x00" * 64])
-def test_file_of_another_kind_is_refused(
-    tmp_path: Path, target: UniFormer, suffix: str, content: bytes
+@pytest.mark.parametrize("kind", KINDS)
+def test_published_form_of_every_kind_is_loaded_whole(kind: str) -> None:
+    given, target = build(kind), build(kind)
+    scramble(given)
+    report = load_weights(target, {"model": to_published_names(given.state_dict())})
+    assert same(target.state_dict(), given.state_dict())
+    assert report.reinitialised == report.missing == report.unexpected == ()
+
+
+@pytest.mark.parametrize(
+    ("image", "video"),
+    [("image", "video"), ("image", "video_std"), ("image_light", "video_light")],
+)
+def test_image_weights_of_every_kind_inflate(image: str, video: str) -> None:
+    given, target = build(image).state_dict(), build(video)
+    report = load_weights(target, given)
+    assert set(report.loaded) == set(given)
+    assert set(report.inflated) == {key for key, value in given.items() if value.ndim == 4}
+
+
+@pytest.mark.parametrize(
+    ("classifier", "maps", "unused"),
+    [
+        ("image", "maps", 7),
+        ("image_light", "maps_light", 11),
+        ("image_conv_stem", "maps_conv_stem", 7),
+    ],
+)
+def test_stage_maps_take_a_classifier_without_its_end(
+    classifier: str, maps: str, unused: int
 ) -> None:
-    path = tmp_path / f"weights{suffix}"
-    path.write_bytes(content)
-    refused(target, path, re.escape(str(path)))
+    given, target = build(classifier).state_dict(), build(maps)
+    report = load_weights(target, given)
+    assert set(report.reinitialised) == {k for k in target.state_dict() if k.startswith("norms.")}
+    assert len(report.unexpected) == unused
+    assert all(key.startswith(("head.", "norm.")) for key in report.unexpected)
+    assert len(report.loaded) == len(given) - unused
 
 
-@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
-@pytest.mark.parametrize("share", [0.2, 0.6, 0.99])
-def test_truncated_file_is_refused(
-    tmp_path: Path, target: UniFormer, given: dict[str, Tensor], suffix: str, share: float
-) -> None:
-    path = tmp_path / f"weights{suffix}"
-    if suffix == ".safetensors":
-        save_file({key: value.contiguous() for key, value in given.items()}, path)
-    else:
-        torch.save(given, path)
-    whole = path.read_bytes()
-    path.write_bytes(whole[: int(len(whole) * share)])
-    refused(target, path, re.escape(str(path)))
+@pytest.mark.parametrize("attention", ["window", "hybrid"])
+def test_global_weights_fit_windows(attention: str) -> None:
+    given, target = build("image").state_dict(), build("image", attention=attention)
+    assert load_weights(target, given).loaded == tuple(given)
 
 
-def test_file_that_holds_a_list_is_refused(tmp_path: Path, target: UniFormer) -> None:
-    path = tmp_path / "list.pth"
-    torch.save([torch.ones(1)], path)
-    refused(target, path, "list.pth holds a list, expected a state dict")
+def test_divided_attention_does_not_start_from_joint_attention() -> None:
+    refused(build("video_divided"), build("video").state_dict(), "12 keys are missing .*time_norm")
 
 
-class _Intruder:
-    """Touches a file when it is unpickled."""
+@pytest.mark.parametrize("kind", ["video_light", "image_token_labels"])
+def test_head_is_reset_with_all_its_parts(kind: str) -> None:
+    given, target = build(kind, num_classes=7).state_dict(), build(kind)
+    report = load_weights(target, given, reset_head=True)
+    heads = tuple(key for key in given if key.startswith("head."))
+    assert report.reinitialised == report.unexpected == heads
+    assert all(len(target.get_parameter(key)) == 5 for key in heads if "proj" in key)
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
 
-    def __reduce__(self) -> tuple[object, ...]:
-        return open, (str(self.path), "w")
+def test_second_classifier_is_not_dropped_in_silence() -> None:
+    refused(
+        build("image"),
+        build("image_token_labels").state_dict(),
+        r"2 keys are unexpected \(first 'head.aux_proj.weight'\)",
+    )
 
 
-@pytest.mark.parametrize("legacy", [False, True])
-def test_pickle_that_runs_code_is_refused_and_not_run(
-    tmp_path: Path, target: UniFormer, given: dict[str, Tensor], legacy: bool
-) -> None:
-    path, touched = tmp_path / "evil.pth", tmp_path / "touched"
-    content = {"model": given, "intruder": _Intruder(touched)}
-    torch.save(content, path, _use_new_zipfile_serialization=not legacy)
-    refused(target, path, r"evil.pth is refused:")
-    assert not touched.exists()
+def test_what_weights_say_of_themselves_becomes_the_networks_facts(target: UniFormer) -> None:
+    facts = {"clip": {"num_frames": 4}, "fusion": "logits", "class_names": list("abcde")}
+    load_weights(target, {"state_dict": network(seed=1).state_dict(), "classifier": facts})
+    assert target.facts == facts

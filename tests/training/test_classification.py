@@ -15,7 +15,7 @@ from torch.optim import SGD
 from torch.utils.data import DataLoader
 
 from video_uniformer import ClipSpec, create_uniformer
-from video_uniformer.training.classification import VideoClassification
+from video_uniformer.training.classification import VideoClassification, _mean_loss
 from video_uniformer.training.optim import adamw, warmup_cosine
 
 pytestmark = pytest.mark.filterwarnings(
@@ -245,7 +245,7 @@ class Loader:
     def __init__(self) -> None:
         self.asked: list[str] = []
 
-    def __call__(self, network: nn.Module, init: str) -> str:
+    def __call__(self, network: nn.Module, init: str, class_names: list[str] | None) -> str:
         self.asked.append(init)
         return "all of it"
 
@@ -318,3 +318,19 @@ def test_two_videos_are_overfitted(tmp_path: Path) -> None:
     task._optimizer = lambda network: SGD(network.parameters(), lr=0.1)
     trainer.fit(task, Data(num_videos=2))
     assert logged(trainer)["val/top1"] == 1
+
+
+def test_training_a_light_network_trains_its_class_token_classifier(tmp_path: Path) -> None:
+    network = create_uniformer("test_light", num_classes=2)
+    task = make_task(network)
+    trainer = make_trainer(tmp_path, limit_val_batches=0, limit_train_batches=1)
+    before = network.head.cls_proj.weight.detach().clone()
+    trainer.fit(task, Data())
+    assert not torch.equal(network.head.cls_proj.weight, before)
+
+
+def test_mean_loss_averages_classifiers() -> None:
+    labels = torch.tensor([0, 1])
+    outputs = torch.randn(2, 3), torch.randn(2, 3)
+    expected = sum(float(F.cross_entropy(part, labels)) for part in outputs) / 2
+    assert float(_mean_loss(outputs, labels)) == pytest.approx(expected)

@@ -2,7 +2,6 @@
 
 import sys
 from pathlib import Path
-from typing import Any
 
 import hydra
 import lightning
@@ -15,7 +14,7 @@ from rich.table import Table
 from video_uniformer.cli.configs import check_overrides, config_folder
 from video_uniformer.cli.errors import one_line_errors
 from video_uniformer.cli.noise import silence_libraries
-from video_uniformer.models.weights import read_weights
+from video_uniformer.models.checkpoint import Checkpoint, open_checkpoint
 from video_uniformer.training.report import write_report
 
 
@@ -28,7 +27,8 @@ def test(config: DictConfig, overridden: set[str]) -> dict[str, float]:
     """
     if config.ckpt_path is None:
         raise ValueError("ckpt_path is not given, expected a checkpoint to test: ckpt_path=FILE")
-    describe(config, read_weights(config.ckpt_path).get("classifier"), overridden)
+    checkpoint = open_checkpoint(config.ckpt_path)
+    describe(config, checkpoint, overridden)
     datamodule = instantiate(config.data, _convert_="all")
     datamodule.prepare_data()
     config.data.num_classes = len(datamodule.class_names)
@@ -39,7 +39,10 @@ def test(config: DictConfig, overridden: set[str]) -> dict[str, float]:
             f"{config.ckpt_path} has {task.network.num_classes} classes, expected the "
             f"{config.data.num_classes} of the data"
         )
-    instantiate(config.task.load_weights)(task.network, config.ckpt_path)
+    load_weights = instantiate(config.task.load_weights)
+    report = load_weights(task.network, checkpoint, class_names=datamodule.class_names)
+    if report.reordered:
+        print(f"{config.ckpt_path}: {report}")
     trainer = instantiate(config.trainer, logger=False, callbacks=[], _convert_="all")
     [metrics] = trainer.test(task, datamodule, verbose=False)
     if trainer.is_global_zero:
@@ -52,16 +55,22 @@ def test(config: DictConfig, overridden: set[str]) -> dict[str, float]:
     return metrics
 
 
-def describe(config: DictConfig, classifier: Any, overridden: set[str]) -> None:
-    """Set the config's network, clip and classes to those of a checkpoint of ours."""
-    if not isinstance(classifier, dict):
-        return
-    for node, values in (("model", classifier["network"]), ("clip", classifier["clip"])):
+def describe(config: DictConfig, checkpoint: Checkpoint, overridden: set[str]) -> None:
+    """Set the config's network, clip and classes to those of a checkpoint.
+
+    What the command line says wins, an experiment's clip and classes that the data config states
+    among it.
+    """
+    facts = checkpoint.facts
+    clip = {} if "experiment" in overridden else facts.get("clip", {})
+    for node, values in (("model", facts.get("network", {})), ("clip", clip)):
         for key, value in values.items():
             if f"{node}.{key}" not in overridden:
                 OmegaConf.update(config, f"{node}.{key}", value, force_add=True)
-    if not any(key.startswith("data.class_names") for key in overridden):
-        config.data.class_names = classifier["class_names"]
+    names = config.data.class_names
+    unstated = isinstance(names, DictConfig) and names.get("source") is None
+    if unstated and "class_names" in facts:
+        config.data.class_names = facts["class_names"]
 
 
 def _show(metrics: dict[str, float], config: DictConfig, videos: str, files: list[Path]) -> None:

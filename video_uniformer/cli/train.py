@@ -13,7 +13,7 @@ from torch import nn
 from video_uniformer.cli.configs import check_overrides, config_folder
 from video_uniformer.cli.errors import one_line_errors
 from video_uniformer.cli.noise import silence_libraries
-from video_uniformer.models.weights import read_weights
+from video_uniformer.models.checkpoint import read_weights
 
 
 def train(config: DictConfig) -> dict[str, float]:

@@ -1,5 +1,7 @@
 """Task heads on the last map of the backbone."""
 
+from collections.abc import Callable
+
 from torch import Tensor, nn
 
 
@@ -25,3 +27,85 @@ class ClassificationHead(nn.Module):
         """Classify a map (B, D, ...); `pre_logits` stops before the linear layer."""
         pooled = x.flatten(2).mean(2)
         return pooled if pre_logits else self.proj(pooled)
+
+
+class TokenLabelHead(nn.Module):
+    """A classifier of the mean, and one of every token for training with token labels.
+
+    UniFormer (arXiv 2201.09450) with the token labeling of "All Tokens Matter" (arXiv 2104.10858).
+    The published accuracies are those of the class logits plus half the largest token logits.
+
+    Args:
+        dim: Channels D of the map.
+        num_classes: K, at least 1.
+
+    Shape:
+        (B, D, ...) -> logits (B, K).
+    """
+
+    def __init__(self, dim: int, num_classes: int) -> None:
+        super().__init__()
+        self.proj = nn.Linear(dim, num_classes)
+        self.aux_proj = nn.Linear(dim, num_classes)
+
+    def forward(self, x: Tensor, pre_logits: bool = False) -> Tensor:
+        """Logits as published of a map (B, D, ...); `pre_logits`: the pooled features (B, D)."""
+        if pre_logits:
+            return x.flatten(2).mean(2)
+        logits, token_logits = self.forward_auxiliary(x)
+        return logits + 0.5 * token_logits.amax(1)
+
+    def forward_auxiliary(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Class logits (B, K) and token logits (B, N, K), row by row, of a map (B, D, ...)."""
+        tokens = x.flatten(2).transpose(1, 2)  # (B, N, D)
+        return self.proj(tokens.mean(1)), self.aux_proj(tokens)
+
+
+class ClassTokenHead(nn.Module):
+    """A classifier of the mean, and one of the class token for training light networks.
+
+    UniFormer (arXiv 2201.09450), light networks. Evaluation leaves the class token out; the
+    training loss is the mean of both losses.
+
+    Args:
+        dim: Channels D of the map.
+        num_classes: K, at least 1.
+
+    Shape:
+        (B, D, ...) -> logits (B, K).
+    """
+
+    def __init__(self, dim: int, num_classes: int) -> None:
+        super().__init__()
+        self.cls_norm = nn.LayerNorm(dim, eps=1e-5)
+        self.proj = nn.Linear(dim, num_classes)
+        self.cls_proj = nn.Linear(dim, num_classes)
+
+    def forward(self, x: Tensor, pre_logits: bool = False) -> Tensor:
+        """Classify a map (B, D, ...); `pre_logits` stops before the linear layer."""
+        pooled = x.flatten(2).mean(2)
+        return pooled if pre_logits else self.proj(pooled)
+
+    def forward_auxiliary(self, x: Tensor, cls: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits (B, K) of a map (B, D, ...) and of the class token (B, 1, D)."""
+        return self(x), self.cls_proj(self.cls_norm(cls.squeeze(1)))
+
+
+Head = ClassificationHead | ClassTokenHead | TokenLabelHead
+
+
+def head_type(*, hourglass: bool, token_labels: bool) -> Callable[[int, int], Head]:
+    """What makes the head of a network, given (dim, num_classes).
+
+    Args:
+        hourglass: Whether the network carries a class token.
+        token_labels: Whether a second classifier reads every token.
+
+    Raises:
+        ValueError: both.
+    """
+    if hourglass and token_labels:
+        raise ValueError("token_labels is True, expected False for a network with a class token")
+    if hourglass:
+        return ClassTokenHead
+    return TokenLabelHead if token_labels else ClassificationHead

@@ -58,6 +58,22 @@ def depthwise(dim: int, kernel_size: int, *, ndim: int) -> nn.Module:
     return conv(dim, dim, kernel_size, padding=kernel_size // 2, groups=dim)
 
 
+def add(x: Tensor, branch: Tensor) -> Tensor:
+    """`x + branch`, for a branch that nobody else holds.
+
+    Without gradients the sum takes the branch's memory: on a CPU, fresh memory for a large map
+    costs more than the addition.
+    """
+    if torch.is_grad_enabled() or branch.dtype != x.dtype:
+        return x + branch
+    return branch.add_(x)
+
+
+def gelu(x: Tensor) -> Tensor:
+    """GELU of a tensor that nobody else holds; without gradients in its own memory, as `add`."""
+    return F.gelu(x) if torch.is_grad_enabled() else torch.ops.aten.gelu_(x)
+
+
 def map_to_tokens(x: Tensor) -> Tensor:
     """(B, D, ...) -> (B, N, D), time slowest, then rows, then columns; a view if channels-last."""
     return x.flatten(2).transpose(1, 2)
@@ -104,6 +120,58 @@ class PatchEmbed(nn.Module):
         return self.norm(self.proj(x).movedim(1, -1)).movedim(-1, 1)
 
 
+class ConvStem(nn.Module):
+    """Shrink the input to a quarter by two overlapping convolutions with batch norms.
+
+    UniFormer (arXiv 2201.09450), the stem of S† and of the light networks. The second convolution
+    halves the time axis of a video.
+
+    Args:
+        in_dim: Channels of the input.
+        dim: Channels D of the output.
+        ndim: 3 for videos, 2 for images.
+
+    Shape:
+        (B, in_dim, ...) -> (B, D, ...); sizes are rounded up.
+    """
+
+    def __init__(self, in_dim: int, dim: int, *, ndim: int) -> None:
+        super().__init__()
+        stride = (1, 2, 2)[-ndim:]
+        self.conv1 = CONV[ndim](in_dim, dim // 2, 3, stride, 1)
+        self.norm1: nn.Module = BATCH_NORM[ndim](dim // 2)
+        self.conv2 = CONV[ndim](dim // 2, dim, 3, 2, 1)
+        self.norm2: nn.Module = BATCH_NORM[ndim](dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Embed (B, in_dim, ...) -> (B, D, ...)."""
+        x = gelu(self.norm1(self.conv1(x)))
+        return self.norm2(self.conv2(x))
+
+
+class ConvEmbed(nn.Module):
+    """Halve a map of an image by an overlapping convolution, then batch-normalise it.
+
+    UniFormer (arXiv 2201.09450), between the stages of S†.
+
+    Args:
+        in_dim: Channels of the input.
+        dim: Channels D of the output.
+
+    Shape:
+        (B, in_dim, H, W) -> (B, D, H/2, W/2), rounded up.
+    """
+
+    def __init__(self, in_dim: int, dim: int) -> None:
+        super().__init__()
+        self.proj = nn.Conv2d(in_dim, dim, 3, 2, 1)
+        self.norm: nn.Module = nn.BatchNorm2d(dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Embed (B, in_dim, H, W) -> (B, D, H/2, W/2)."""
+        return self.norm(self.proj(x))
+
+
 class DPE(nn.Module):
     """Dynamic position embedding: add a depthwise convolution of the map to the map.
 
@@ -124,7 +192,7 @@ class DPE(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Add the embedding to (B, D, ...)."""
-        return x + self.conv(x)
+        return add(x, self.conv(x))
 
 
 class LocalMHRA(nn.Module):
@@ -150,6 +218,14 @@ class LocalMHRA(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Aggregate (B, D, ...) -> (B, D, ...)."""
         return self.proj(self.affinity(self.value(x)))
+
+
+def split_heads(qkv: Tensor, num_heads: int) -> list[Tensor]:
+    """Queries, keys and values (B, heads, N, d) of one projection (B, N, 3 D)."""
+    return [
+        part.unflatten(-1, (num_heads, -1)).transpose(1, 2)  # (B, heads, N, d)
+        for part in qkv.chunk(3, dim=-1)
+    ]
 
 
 class GlobalMHRA(nn.Module):
@@ -178,10 +254,7 @@ class GlobalMHRA(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Attend over tokens (B, N, D) -> (B, N, D)."""
-        query, key, value = (
-            part.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)  # (B, heads, N, d)
-            for part in self.qkv(tokens).chunk(3, dim=-1)
-        )
+        query, key, value = split_heads(self.qkv(tokens), self.num_heads)
         attended = F.scaled_dot_product_attention(query, key, value)
         return self.proj(attended.transpose(1, 2).flatten(2))  # (B, N, D)
 
@@ -211,4 +284,4 @@ class FFN(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Transform each position of `x` by itself."""
-        return self.fc2(F.gelu(self.fc1(x)))
+        return self.fc2(gelu(self.fc1(x)))

@@ -2,227 +2,120 @@
 
 Li et al., "UniFormer: Unified Transformer for Efficient Spatiotemporal Representation Learning"
 (arXiv 2201.04676) and "UniFormer: Unifying Convolution and Self-attention for Visual Recognition"
-(arXiv 2201.09450). Numerics follow the authors' `slowfast/models/uniformer.py` (videos) and
-`image_classification/models/uniformer.py` (images); one definition serves both ranks.
+(arXiv 2201.09450). Numerics follow the authors' `slowfast/models/uniformer*.py` (videos),
+`image_classification/models/uniformer*.py` and `token_labeling` (images) and
+`object_detection/mmdet/models/backbones/uniformer.py` (stage maps); one definition serves all.
 """
 
-import difflib
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any, NamedTuple
+import inspect
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
-from pytorchvideo.layers.drop_path import DropPath
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
-from video_uniformer.models.heads import ClassificationHead
-from video_uniformer.models.layers import (
-    BATCH_NORM,
-    CONV,
-    DPE,
-    FFN,
-    MEMORY_FORMAT,
-    GlobalMHRA,
-    LocalMHRA,
-    PatchEmbed,
-    map_to_tokens,
-    tokens_to_map,
+from video_uniformer.models.blocks import DividedBlock
+from video_uniformer.models.checkpoint import Checkpoint, open_checkpoint
+from video_uniformer.models.heads import (
+    ClassificationHead,
+    ClassTokenHead,
+    Head,
+    TokenLabelHead,
+    head_type,
 )
+from video_uniformer.models.hub_module import HubModule
+from video_uniformer.models.layers import BATCH_NORM, MEMORY_FORMAT
+from video_uniformer.models.light import Ranking
+from video_uniformer.models.stages import StageOptions, build_stages, run_stages
+from video_uniformer.models.variants import Variant, find_variant
+from video_uniformer.models.weights import load_weights
+
+REDUCTIONS = (4, 8, 16, 32)  # of height and width, at the four stages
 
 
-class LocalBlock(nn.Module):
-    """UniFormer block of stages 1 and 2: DPE, local MHRA and FFN on the map, batch-normalised.
+def from_config(config: Mapping[str, Any]) -> Any:
+    """The network with this `config`, randomly initialised; see `create_uniformer`.
 
-    Args:
-        dim: Channels D.
-        mlp_ratio: Width of the FFN over `dim`.
-        drop_path_rate: Probability in [0, 1) with which a sample skips a branch.
-        ndim: 3 for videos, 2 for images.
-
-    Shape:
-        (B, D, ...) -> (B, D, ...).
+    Raises:
+        ValueError: it holds something else than arguments of the builder, or one out of range.
     """
-
-    def __init__(self, dim: int, *, mlp_ratio: float, drop_path_rate: float, ndim: int) -> None:
-        super().__init__()
-        self.dpe: nn.Module = DPE(dim, ndim=ndim)
-        self.norm1: nn.Module = BATCH_NORM[ndim](dim)
-        self.mhra = LocalMHRA(dim, ndim=ndim)
-        self.norm2: nn.Module = BATCH_NORM[ndim](dim)
-        self.ffn = FFN(dim, int(dim * mlp_ratio), ndim=ndim)
-        self.drop_path = DropPath(drop_path_rate)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Paper, equations 1 to 3, on a map (B, D, ...)."""
-        x = self.dpe(x)
-        x = x + self.drop_path(self.mhra(self.norm1(x)))
-        return x + self.drop_path(self.ffn(self.norm2(x)))
+    known = inspect.signature(create_uniformer).parameters.keys() - {"weights"}
+    if unknown := sorted(config.keys() - known):
+        raise ValueError(f"config holds {unknown}, expected arguments of create_uniformer only")
+    return create_uniformer(**config)
 
 
-class GlobalBlock(nn.Module):
-    """UniFormer block of stages 3 and 4: DPE on the map, global MHRA and FFN on its tokens.
-
-    Args:
-        dim: Channels D.
-        num_heads: Heads of the attention; must divide `dim`.
-        mlp_ratio: Width of the FFN over `dim`.
-        drop_path_rate: Probability in [0, 1) with which a sample skips a branch.
-        ndim: 3 for videos, 2 for images.
-
-    Shape:
-        (B, D, ...) -> (B, D, ...).
-    """
-
-    def __init__(
-        self, dim: int, num_heads: int, *, mlp_ratio: float, drop_path_rate: float, ndim: int
-    ) -> None:
-        super().__init__()
-        self.dpe: nn.Module = DPE(dim, ndim=ndim)
-        self.norm1 = nn.LayerNorm(dim, eps=1e-6)
-        self.mhra = GlobalMHRA(dim, num_heads)
-        self.norm2 = nn.LayerNorm(dim, eps=1e-6)
-        self.ffn = FFN(dim, int(dim * mlp_ratio), ndim=None)
-        self.drop_path = DropPath(drop_path_rate)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Paper, equations 1 to 3, on a map (B, D, ...)."""
-        shape = x.shape[2:]
-        tokens = map_to_tokens(self.dpe(x))  # (B, N, D)
-        tokens = tokens + self.drop_path(self.mhra(self.norm1(tokens)))
-        tokens = tokens + self.drop_path(self.ffn(self.norm2(tokens)))
-        return tokens_to_map(tokens, shape)
-
-
-@contextmanager
-def _scratch_statistics(block: nn.Module) -> Iterator[None]:
-    """Batch norms update copies of their running statistics, which are then thrown away."""
-    norms = [m for m in block.modules() if isinstance(m, nn.BatchNorm2d | nn.BatchNorm3d)]
-    kept = [(norm, name, buffer) for norm in norms for name, buffer in norm.named_buffers()]
-    for norm, name, buffer in kept:
-        setattr(norm, name, buffer.clone())
-    try:
-        yield
-    finally:
-        for norm, name, buffer in kept:
-            setattr(norm, name, buffer)
-
-
-class Stage(nn.Module):
-    """A patch embed and the blocks after it.
-
-    Args:
-        patch_embed: Shrinks the map and sets its channels.
-        blocks: The blocks in order.
-        num_checkpointed: The first so many blocks keep no activations in training and recompute
-            them in the backward pass; batch-norm statistics are updated once all the same.
-
-    Shape:
-        (B, C, ...) -> (B, D, ...), smaller.
-    """
-
-    def __init__(
-        self, patch_embed: PatchEmbed, blocks: Sequence[nn.Module], *, num_checkpointed: int = 0
-    ) -> None:
-        super().__init__()
-        if not 0 <= num_checkpointed <= len(blocks):
-            raise ValueError(
-                f"checkpoint_blocks has {num_checkpointed} for a stage of {len(blocks)} blocks, "
-                f"expected 0 to {len(blocks)}"
-            )
-        self.patch_embed = patch_embed
-        self.blocks = nn.ModuleList(blocks)
-        self.num_checkpointed = num_checkpointed
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (B, C, ...) -> (B, D, ...)."""
-        x = self.patch_embed(x)
-        for number, block in enumerate(self.blocks):
-            if self.training and number < self.num_checkpointed:
-                x = checkpoint(block, x, use_reentrant=False, context_fn=_recompute_context(block))
-            else:
-                x = block(x)
-        return x
-
-
-def _recompute_context(
-    block: nn.Module,
-) -> Callable[[], tuple[AbstractContextManager[None], AbstractContextManager[None]]]:
-    return lambda: (nullcontext(), _scratch_statistics(block))
-
-
-class UniFormer(nn.Module):
+class UniFormer(HubModule):
     """The four-stage backbone with a classification head, for videos or images.
 
     UniFormer (arXiv 2201.04676), "Overall architecture". Follows timm's small protocol
-    (`forward_features`, `forward_head`, `reset_classifier`).
+    (`forward_features`, `forward_head`, `forward_intermediates`, `reset_classifier`,
+    `no_weight_decay`, `feature_info`).
 
     Args:
-        dims: Channels of the four stages.
-        depths: Blocks of the four stages.
-        head_dim: Channels of one attention head; must divide the dims of stages 3 and 4. It is not
-            recoverable from a checkpoint: a wrong value loads and ruins accuracy.
-        mlp_ratio: Width of every FFN over its dim.
-        ndim: 3 for videos, 2 for images.
+        variant: A row of `VARIANTS`, or one like them.
+        options: How its stages are built.
         num_classes: K, or 0 for pooled features.
-        drop_path_rate: Rate of the last block; rises linearly from 0 at the first.
-        checkpoint_blocks: How many first blocks of each stage recompute their activations.
+        token_labels: Whether a second classifier reads every token.
 
     Shape:
         (B, 3, T, H, W) or (B, 3, H, W) float, T >= 1, H and W >= 32 -> logits (B, K), or (B, D).
+        In training, networks with an auxiliary classifier (xxs, xs, token labels) give the pair of
+        `forward_auxiliary`.
 
     Raises:
         ValueError: an argument or an input's shape is out of range.
     """
 
+    from_config = staticmethod(from_config)
+
     def __init__(
         self,
+        variant: Variant,
+        options: StageOptions | None = None,
         *,
-        dims: Sequence[int],
-        depths: Sequence[int],
-        head_dim: int,
-        mlp_ratio: float = 4.0,
-        ndim: int = 3,
         num_classes: int = 400,
-        drop_path_rate: float = 0.0,
-        checkpoint_blocks: Sequence[int] = (0, 0, 0, 0),
+        token_labels: bool = False,
     ) -> None:
         super().__init__()
-        _check_arguments(dims, depths, ndim, num_classes, drop_path_rate, checkpoint_blocks)
-        self.ndim = ndim
-        self.dims = tuple(dims)
-        self.num_features = dims[-1]
-        self.config: dict[str, Any] = {}
-        last = max(sum(depths) - 1, 1)
-        rates = (drop_path_rate * number / last for number in range(sum(depths)))
-        self.stages = nn.ModuleList()
-        for number, (dim, depth) in enumerate(zip(dims, depths, strict=True)):
-            blocks: list[nn.Module] = [
-                LocalBlock(dim, mlp_ratio=mlp_ratio, drop_path_rate=next(rates), ndim=ndim)
-                if number < 2
-                else GlobalBlock(
-                    dim,
-                    _num_heads(dim, head_dim),
-                    mlp_ratio=mlp_ratio,
-                    drop_path_rate=next(rates),
-                    ndim=ndim,
-                )
-                for _ in range(depth)
-            ]
-            patch_embed = _patch_embed(number, (3, *dims)[number], dim, ndim)
-            stage = Stage(patch_embed, blocks, num_checkpointed=checkpoint_blocks[number])
-            self.stages.append(stage)
-        self.norm: nn.Module = BATCH_NORM[ndim](self.num_features)
+        options = StageOptions() if options is None else options
+        self.ndim = options.ndim
+        self.stages = nn.ModuleList(build_stages(variant, options))
+        self.dims, self.depths = tuple(variant.dims), tuple(variant.depths)
+        self.num_features = self.dims[-1]
+        self._head_type = head_type(hourglass=variant.hourglass, token_labels=token_labels)
+        self.norm: nn.Module = BATCH_NORM[self.ndim](self.num_features)
         self.apply(_init_weights)
         self.reset_classifier(num_classes)
-        self.to(memory_format=MEMORY_FORMAT[ndim])
+        self.to(memory_format=MEMORY_FORMAT[self.ndim])
+
+    @property
+    def feature_info(self) -> list[dict[str, Any]]:
+        """Channels, reduction and module name of each stage map, in timm's words."""
+        return [
+            {"num_chs": dim, "reduction": reduction, "module": f"stages.{number}"}
+            for number, (dim, reduction) in enumerate(zip(self.dims, REDUCTIONS, strict=True))
+        ]
 
     def reset_classifier(self, num_classes: int) -> None:
-        """Replace the head by a new one with `num_classes` outputs (0: pooled features)."""
+        """Replace the head by a new one with `num_classes` outputs (0: pooled features).
+
+        Raises:
+            ValueError: `num_classes` is negative.
+        """
+        if num_classes < 0:
+            raise ValueError(f"num_classes is {num_classes}, expected 0 (features) or more")
         self.num_classes = num_classes
         if "num_classes" in self.config:
             self.config["num_classes"] = num_classes
-        self.head = ClassificationHead(self.num_features, num_classes).to(next(self.parameters()))
+        self.facts = {k: v for k, v in self.facts.items() if k != "class_names"}
+        make_head = self._head_type if num_classes else ClassificationHead
+        self.head: Head = make_head(self.num_features, num_classes).to(next(self.parameters()))
         self.head.apply(_init_weights)
+
+    def no_weight_decay(self) -> set[str]:
+        """Names of the parameters that the published recipes do not decay: norms and biases."""
+        return {name for name, p in self.named_parameters() if p.ndim <= 1}
 
     def forward_stages(self, x: Tensor) -> list[Tensor]:
         """The maps after each stage, finest first, before the final norm.
@@ -230,79 +123,117 @@ class UniFormer(nn.Module):
         Shape:
             (B, 3, T, H, W) -> four maps (B, dims[i], T/2, H/s, W/s), s = 4, 8, 16, 32.
         """
-        self._check_input(x)
-        x = x.contiguous(memory_format=MEMORY_FORMAT[self.ndim])
-        maps = []
-        for stage in self.stages:
-            x = stage(x)
-            maps.append(x)
-        return maps
+        return run_stages(self.stages, x, self.ndim)[0]
 
     def forward_features(self, x: Tensor) -> Tensor:
         """The last map, normalised: (B, 3, T, H, W) -> (B, D, T/2, H/32, W/32)."""
         return self.norm(self.forward_stages(x)[-1])
 
+    def forward_intermediates(
+        self,
+        x: Tensor,
+        indices: int | Sequence[int] | None = None,
+        norm: bool = False,
+        stop_early: bool = False,
+        output_fmt: str = "NCHW",
+        intermediates_only: bool = False,
+    ) -> list[Tensor] | tuple[Tensor, list[Tensor]]:
+        """Stage maps, in timm's words.
+
+        Args:
+            x: (B, 3, T, H, W) or (B, 3, H, W).
+            indices: Which maps: the last so many, or a list of numbers; None for all.
+            norm: Whether the last map goes through the final norm.
+            stop_early: Without effect: all stages run.
+            output_fmt: "NCHW", the layout of the maps.
+            intermediates_only: Leave out the normalised last map, which otherwise comes first.
+
+        Raises:
+            ValueError: no such map, or another layout.
+        """
+        if output_fmt != "NCHW":
+            raise ValueError(f"output_fmt is {output_fmt!r}, expected 'NCHW'")
+        chosen = range(-indices, 0) if isinstance(indices, int) else indices
+        chosen = range(len(self.dims)) if chosen is None else chosen
+        if not chosen or not all(-len(self.dims) <= index < len(self.dims) for index in chosen):
+            raise ValueError(f"indices is {indices!r}, expected some of the {len(self.dims)} maps")
+        maps = self.forward_stages(x)
+        last = self.norm(maps[-1]) if norm or not intermediates_only else maps[-1]
+        if norm:
+            maps = [*maps[:-1], last]
+        picked = [maps[index] for index in chosen]
+        return picked if intermediates_only else (last, picked)
+
     def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
         """Logits (B, K) of a map from `forward_features`; `pre_logits`: features (B, D)."""
         return self.head(x, pre_logits)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward_auxiliary(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """What a network with an auxiliary classifier is trained on.
+
+        Shape:
+            (B, 3, ...) -> logits (B, K), and the class token's logits (B, K) of xxs and xs, or the
+            tokens' logits (B, N, K) of a network with token labels.
+
+        Raises:
+            ValueError: the network has no auxiliary classifier.
+        """
+        maps, ranking = run_stages(self.stages, x, self.ndim)
+        return self._auxiliary(self.norm(maps[-1]), ranking)
+
+    def forward(self, x: Tensor) -> Any:
         """Logits (B, K) of clips (B, 3, T, H, W) or images (B, 3, H, W)."""
-        return self.forward_head(self.forward_features(x))
+        maps, ranking = run_stages(self.stages, x, self.ndim)
+        last = self.norm(maps[-1])
+        if self.training and not isinstance(self.head, ClassificationHead):
+            return self._auxiliary(last, ranking)
+        return self.head(last)
 
-    def _check_input(self, x: Tensor) -> None:
-        layout = {2: "(B, 3, H, W)", 3: "(B, 3, T, H, W)"}[self.ndim]
-        if x.ndim != self.ndim + 2 or x.shape[1] != 3:
-            raise ValueError(f"input has shape {tuple(x.shape)}, expected {layout}")
-        if min(x.shape[-2:]) < 32 or x.shape[2] < 1:
-            raise ValueError(
-                f"input has shape {tuple(x.shape)}, expected {layout} with H and W of at least 32"
-            )
-        if not x.is_floating_point():
-            raise ValueError(f"input has type {x.dtype}, expected a normalised floating-point clip")
-
-
-def _check_arguments(
-    dims: Sequence[int],
-    depths: Sequence[int],
-    ndim: int,
-    num_classes: int,
-    drop_path_rate: float,
-    checkpoint_blocks: Sequence[int],
-) -> None:
-    if ndim not in CONV:
-        raise ValueError(f"ndim is {ndim!r}, expected 3 (videos) or 2 (images)")
-    for name, values in {
-        "dims": dims,
-        "depths": depths,
-        "checkpoint_blocks": checkpoint_blocks,
-    }.items():
-        if len(values) != 4:
-            raise ValueError(f"{name} is {list(values)}, expected one number for each of 4 stages")
-    if num_classes < 0:
-        raise ValueError(f"num_classes is {num_classes}, expected 0 (features) or more")
-    if not 0 <= drop_path_rate < 1:
-        raise ValueError(f"drop_path_rate is {drop_path_rate}, expected a probability in [0, 1)")
+    def _auxiliary(self, last: Tensor, ranking: Ranking | None) -> tuple[Tensor, Tensor]:
+        if isinstance(self.head, ClassTokenHead) and ranking is not None:
+            return self.head.forward_auxiliary(last, ranking.cls)
+        if isinstance(self.head, TokenLabelHead):
+            return self.head.forward_auxiliary(last)
+        raise ValueError("the network has no auxiliary classifier; xxs, xs and token_labels have")
 
 
-def _num_heads(dim: int, head_dim: int) -> int:
-    if head_dim < 1 or dim % head_dim:
-        raise ValueError(f"head_dim is {head_dim}, expected a divisor of the stage's dim {dim}")
-    return dim // head_dim
+class UniFormerMaps(HubModule):
+    """The four-stage image backbone for dense tasks: a layer norm on every stage map.
 
+    Official: object_detection/mmdet/models/backbones/uniformer.py. The map before the norm feeds
+    the next stage.
 
-def _patch_embed(number: int, in_dim: int, dim: int, ndim: int) -> PatchEmbed:
-    """The embed before stage `number`: 4x4 at the first, 2x2 after; only the first halves T."""
-    size = 4 if number == 0 else 2
-    kernel, stride, padding = (3, 2, 1) if number == 0 else (1, 1, 0)  # along time
-    lead = ndim - 2  # one time axis for videos, none for images
-    return PatchEmbed(
-        in_dim,
-        dim,
-        kernel_size=[kernel] * lead + [size, size],
-        stride=[stride] * lead + [size, size],
-        padding=[padding] * lead + [0, 0],
-    )
+    Args:
+        variant: A row of `VARIANTS`, or one like them.
+        options: How its stages are built.
+
+    Shape:
+        (B, 3, H, W) float, H and W >= 32 -> four maps (B, dims[i], H/s, W/s), s = 4, 8, 16, 32.
+
+    Raises:
+        ValueError: an argument or an input's shape is out of range.
+    """
+
+    from_config = staticmethod(from_config)
+
+    def __init__(self, variant: Variant, options: StageOptions) -> None:
+        super().__init__()
+        if options.ndim != 2:
+            raise ValueError(f"features_only is True with ndim {options.ndim}, expected ndim 2")
+        self.ndim = options.ndim
+        self.stages = nn.ModuleList(build_stages(variant, options))
+        self.dims, self.depths = tuple(variant.dims), tuple(variant.depths)
+        self.norms = nn.ModuleList(nn.LayerNorm(dim, eps=1e-6) for dim in self.dims)
+        self.apply(_init_weights)
+        self.to(memory_format=MEMORY_FORMAT[self.ndim])
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """Normalised stage maps of images (B, 3, H, W), finest first."""
+        maps, _ = run_stages(self.stages, x, self.ndim)
+        return [
+            norm(map_.movedim(1, -1)).movedim(-1, 1)
+            for norm, map_ in zip(self.norms, maps, strict=True)
+        ]
 
 
 def _init_weights(module: nn.Module) -> None:
@@ -310,75 +241,127 @@ def _init_weights(module: nn.Module) -> None:
     if isinstance(module, nn.Linear):
         nn.init.trunc_normal_(module.weight, std=0.02)
         nn.init.zeros_(module.bias)
+    if isinstance(module, DividedBlock):  # after its linear layers
+        module.start_without_time()
 
 
-class Variant(NamedTuple):
-    """A row of `VARIANTS`: what tells one network of the family from another."""
-
-    dims: tuple[int, int, int, int]
-    depths: tuple[int, int, int, int]
-    head_dim: int
-    mlp_ratio: float = 4.0
-
-
-VARIANTS = {
-    # Published (arXiv 2201.04676, table "UniFormer-S/B").
-    "small": Variant((64, 128, 320, 512), (3, 4, 8, 3), head_dim=64),
-    "base": Variant((64, 128, 320, 512), (5, 8, 20, 7), head_dim=64),
-    # Ours, without published weights: for small data on a CPU, and for tests.
-    "tiny": Variant((16, 32, 96, 192), (1, 1, 2, 1), head_dim=32),
-    "test": Variant((8, 16, 32, 64), (1, 1, 1, 1), head_dim=16),
+DEFAULTS: dict[str, Any] = {
+    "variant": "small",
+    "ndim": 3,
+    "num_classes": None,
+    "head_dim": None,
+    "layer_scale": None,
+    "attention": "global",
+    "window_size": 14,
+    "embed_frames": 1,
+    "token_labels": False,
 }
 
 
-def create_uniformer(
-    variant: str = "small",
+def create_uniformer(  # noqa: PLR0913 (one builder for the whole family)
+    variant: str | None = None,
     *,
-    ndim: int = 3,
+    ndim: int | None = None,
     num_classes: int | None = None,
     drop_path_rate: float = 0.0,
     head_dim: int | None = None,
+    layer_scale: float | None = None,
+    attention: str | None = None,
+    window_size: int | None = None,
+    embed_frames: int | None = None,
+    token_labels: bool | None = None,
+    features_only: bool = False,
     checkpoint_blocks: Sequence[int] = (0, 0, 0, 0),
-) -> UniFormer:
-    """Build a UniFormer by name.
+    weights: str | Path | Mapping[str, object] | None = None,
+) -> Any:
+    """Build a UniFormer by name, or as its weights ask for it.
 
     Args:
-        variant: A key of `VARIANTS`.
-        ndim: 3 for videos (B, 3, T, H, W), 2 for images (B, 3, H, W).
-        num_classes: K; 0 for pooled features; None for the published 400 (videos), 1000 (images).
+        variant: A key of `VARIANTS`; None for that of `weights`, or "small". As for the other
+            arguments below whose default is None: what is given wins over what the weights say.
+        ndim: 3 for videos (B, 3, T, H, W), the default, or 2 for images (B, 3, H, W). Image weights
+            are inflated into a video network.
+        num_classes: K; 0 for pooled features; default: the published 400 (videos), 1000 (images).
         drop_path_rate: Rate of the last block; rises linearly from 0 at the first.
-        head_dim: Overrides the variant's channels per attention head.
+        head_dim: Channels per attention head; default: the variant's as published.
+        layer_scale: Initial value of the factors on the branches of the blocks (of stages 3 and 4
+            only in small, small_plus and base); default: none but for large, 1e-6.
+        attention: What the blocks of stages 3 and 4 relate. "global" (default): all tokens. For
+            images also "window": in stage 3 those of a window; "hybrid": the same, but in every
+            fourth block all. The same weights fit all three. For videos also "divided": along time,
+            then within each frame.
+        window_size: Cells along a side of a window; default 14.
+        embed_frames: Frames that the patch embeds of stages 2 to 4 of a video network span: 1
+            (default) or 3.
+        token_labels: Whether a second classifier reads every token (images, token labeling).
+        features_only: Give the four stage maps, each through a layer norm of its own, in place of
+            logits: the form for dense tasks (images).
         checkpoint_blocks: How many first blocks of each stage recompute their activations.
+        weights: A file, the name of a release (`video-uniformer-zoo` lists them),
+            "hf://owner/repo[/file]", or a state dict.
 
     Returns:
-        The network, randomly initialised, in training mode; `network.config` holds these arguments.
+        A `UniFormer`, or a `UniFormerMaps` with `features_only`, in training mode; randomly
+        initialised without `weights`. `network.config` holds these arguments.
 
     Raises:
-        ValueError: an unknown variant or an argument out of range.
+        ValueError: an unknown variant, an argument out of range, or weights that do not fit.
     """
-    if variant not in VARIANTS:
-        near = difflib.get_close_matches(str(variant), VARIANTS, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise ValueError(f"variant is {variant!r}, expected one of {sorted(VARIANTS)}{hint}")
-    row = VARIANTS[variant]
-    if num_classes is None:
-        num_classes = 1000 if ndim == 2 else 400
-    network = UniFormer(
-        dims=row.dims,
-        depths=row.depths,
-        head_dim=row.head_dim if head_dim is None else head_dim,
-        mlp_ratio=row.mlp_ratio,
-        ndim=ndim,
-        num_classes=num_classes,
-        drop_path_rate=drop_path_rate,
-        checkpoint_blocks=checkpoint_blocks,
-    )
-    network.config = {
+    given = {
         "variant": variant,
         "ndim": ndim,
         "num_classes": num_classes,
-        "drop_path_rate": drop_path_rate,
         "head_dim": head_dim,
+        "layer_scale": layer_scale,
+        "attention": attention,
+        "window_size": window_size,
+        "embed_frames": embed_frames,
+        "token_labels": token_labels,
+    }
+    checkpoint = None if weights is None else open_checkpoint(weights)
+    config = _resolve(given, checkpoint, features_only)
+    config |= {
+        "drop_path_rate": drop_path_rate,
+        "features_only": features_only,
         "checkpoint_blocks": list(checkpoint_blocks),
     }
+    network = _build(config)
+    network.config = config
+    if checkpoint is not None:
+        load_weights(network, checkpoint)
     return network
+
+
+def _resolve(
+    given: dict[str, Any], checkpoint: Checkpoint | None, features_only: bool
+) -> dict[str, Any]:
+    """The builder's arguments: as given, else as the weights say, else the default."""
+    said = checkpoint.facts.get("network", {}) if checkpoint else {}
+    if given["variant"] not in (None, said.get("variant")):
+        said = {}  # another network: what is left is to see whether the weights fit it
+    config = {
+        name: value if value is not None else said.get(name, DEFAULTS[name])
+        for name, value in given.items()
+    }
+    if features_only:
+        config["token_labels"], config["num_classes"] = False, 0
+    if config["num_classes"] is None:
+        config["num_classes"] = 1000 if config["ndim"] == 2 else 400
+    return config
+
+
+def _build(config: dict[str, Any]) -> UniFormer | UniFormerMaps:
+    row = find_variant(config["variant"])
+    head_dim = config["head_dim"]
+    if head_dim is None and config["token_labels"]:
+        head_dim = row.token_label_head_dim
+    row = row._replace(
+        head_dim=row.head_dim if head_dim is None else head_dim,
+        layer_scale=row.layer_scale if config["layer_scale"] is None else config["layer_scale"],
+    )
+    options = StageOptions(**{name: config[name] for name in StageOptions._fields})
+    if config["features_only"]:
+        return UniFormerMaps(row, options)
+    return UniFormer(
+        row, options, num_classes=config["num_classes"], token_labels=config["token_labels"]
+    )

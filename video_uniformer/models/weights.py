@@ -1,36 +1,13 @@
-"""Foreign state dicts to ours: unwrap, rename, inflate, and account for every key."""
+"""Weights into networks: fit, inflate, reorder classes, and account for every key."""
 
-import pickle
-import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import torch
-from safetensors.torch import load_file
-from torch import Tensor
+from torch import Tensor, nn
 
-from video_uniformer.models.pretrained import find_weights
-from video_uniformer.models.uniformer import UniFormer
-
-# Wrapper keys of published files and of Lightning checkpoints; the first that exists is unwrapped.
-WRAPPERS = ("model_state", "state_dict", "model")
-# Prefixes left by DistributedDataParallel, torch.compile and our Lightning module.
-PREFIXES = ("module.", "_orig_mod.", "network.")
-
-# The authors' key names -> ours, applied in order; a key that is already ours matches none.
-# Official: image_classification/models/uniformer.py and slowfast/models/uniformer.py.
-RENAMES = (
-    *((rf"^patch_embed{n + 1}\.", f"stages.{n}.patch_embed.") for n in range(4)),
-    *((rf"^blocks{n + 1}\.", f"stages.{n}.blocks.") for n in range(4)),
-    (r"^(stages\.\d\.blocks\.\d+)\.pos_embed\.", r"\1.dpe.conv."),
-    (r"^(stages\.\d\.blocks\.\d+)\.conv1\.", r"\1.mhra.value."),
-    (r"^(stages\.[01]\.blocks\.\d+)\.attn\.", r"\1.mhra.affinity."),
-    (r"^(stages\.\d\.blocks\.\d+)\.conv2\.", r"\1.mhra.proj."),
-    (r"^(stages\.[23]\.blocks\.\d+)\.attn\.", r"\1.mhra."),
-    (r"^(stages\.\d\.blocks\.\d+)\.mlp\.", r"\1.ffn."),
-    (r"^head\.(weight|bias)$", r"head.proj.\1"),
-)
+from video_uniformer.models.checkpoint import Checkpoint, open_checkpoint
 
 
 @dataclass(frozen=True)
@@ -40,9 +17,12 @@ class WeightsReport:
     Attributes:
         loaded: Copied; the inflated ones are among them.
         inflated: Copied from a 2D kernel into a 3D one.
-        reinitialised: Head keys that were left at, or set to, a fresh initialisation.
-        missing: Keys of the network that the file lacks (only counters and a reset head may be).
-        unexpected: Keys of the file that the network does not need (only a head that was not used).
+        reinitialised: Keys that were left at, or set to, a fresh initialisation: a reset head, and
+            norms of stage maps or layer scales where the file has none at all.
+        missing: Keys of the network that the file lacks and that carry no weights (counters).
+        unexpected: Keys of the file that the network has no use for: a head, and for stage maps the
+            final norm.
+        reordered: Whether the rows of the head were put into another order of the same classes.
     """
 
     loaded: tuple[str, ...]
@@ -50,86 +30,14 @@ class WeightsReport:
     reinitialised: tuple[str, ...]
     missing: tuple[str, ...]
     unexpected: tuple[str, ...]
+    reordered: bool = False
 
     def __str__(self) -> str:
-        counts = {name: len(keys) for name, keys in vars(self).items()}
-        return ", ".join(f"{count} {name}" for name, count in counts.items())
-
-
-def read_weights(path: str | Path) -> dict[str, object]:
-    """Read a `.safetensors` or a PyTorch file, never running code from it.
-
-    Args:
-        path: An existing file.
-
-    Returns:
-        The file's content: a state dict, perhaps inside wrapper keys.
-
-    Raises:
-        ValueError: the file is missing, damaged, of another kind, or asks to run code.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise ValueError(f"weights file {path} does not exist")
-    try:
-        if path.suffix == ".safetensors":
-            return dict(load_file(path))
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise ValueError(
-            f"{path} is refused: damaged, or more than tensors and plain values in it "
-            f"({_reason(error)})"
-        ) from None
-    except Exception as error:  # bytes that are no pickle fail in any way
-        raise ValueError(f"{path} is not a readable weights file ({_reason(error)})") from None
-    if not isinstance(content, dict):
-        raise ValueError(f"{path} holds a {type(content).__name__}, expected a state dict")
-    return content
-
-
-def _reason(error: Exception) -> str:
-    """One line, without PyTorch's advice on how to run the file's code after all."""
-    text = str(error) or type(error).__name__
-    inner = re.search(r"WeightsUnpickler error: (.+?)( Please use|\n|$)", text)
-    return (inner[1] if inner else text.split("\n", maxsplit=1)[0]).strip()
-
-
-def to_our_names(content: Mapping[str, object]) -> dict[str, Tensor]:
-    """Unwrap a checkpoint's state dict and rename its keys to ours.
-
-    Args:
-        content: A state dict under any of its published wrapper keys, or bare.
-
-    Raises:
-        ValueError: an entry is not a tensor, or two keys get the same name.
-    """
-    for wrapper in WRAPPERS:
-        inner = content.get(wrapper)
-        if isinstance(inner, Mapping):
-            content = inner
-            break
-    renamed: dict[str, Tensor] = {}
-    for original, value in content.items():
-        name = _rename(str(original))
-        if not isinstance(value, Tensor):
-            raise ValueError(
-                f"entry {original!r} is a {type(value).__name__}, expected a state dict of "
-                f"tensors, bare or under one of {', '.join(WRAPPERS)}"
-            )
-        if name in renamed:
-            raise ValueError(f"two entries of the state dict are called {name!r}")
-        renamed[name] = value
-    return renamed
-
-
-def _rename(key: str) -> str:
-    stripped = True
-    while stripped:
-        shorter = next((key.removeprefix(p) for p in PREFIXES if key.startswith(p)), key)
-        stripped, key = shorter != key, shorter
-    for pattern, replacement in RENAMES:
-        key = re.sub(pattern, replacement, key)
-    return key
+        counts = {name: len(keys) for name, keys in vars(self).items() if name != "reordered"}
+        text = ", ".join(f"{count} {name}" for name, count in counts.items())
+        if self.reordered:
+            text += "; same classes in another order: the head was reordered to the data's"
+        return text
 
 
 def inflate(kernel: Tensor, length: int, rule: str = "mean") -> Tensor:
@@ -158,56 +66,148 @@ def inflate(kernel: Tensor, length: int, rule: str = "mean") -> Tensor:
     raise ValueError(f"inflation is {rule!r}, expected 'mean' or 'center'")
 
 
+def class_order(theirs: Sequence[str], ours: Sequence[str], origin: str) -> list[int]:
+    """Where each of our classes stands among theirs.
+
+    An underscore counts as a space, as folders of class names have them.
+
+    Args:
+        theirs: The names of a checkpoint, in its order.
+        ours: The names of the data, in its order.
+        origin: The checkpoint, for messages.
+
+    Raises:
+        ValueError: the two are not the same set of names.
+    """
+    places = {_match_key(name): place for place, name in enumerate(theirs)}
+    unknown = [name for name in ours if _match_key(name) not in places]
+    distinct = {_match_key(name) for name in ours}
+    if unknown or not len(distinct) == len(ours) == len(places) == len(theirs):
+        which = f", {len(unknown)} of them unknown to it (first {unknown[0]!r})" if unknown else ""
+        raise ValueError(
+            f"{origin} was trained on {len(theirs)} classes and the data has {len(ours)}{which}; "
+            "expected the same names: other classes need a new head (reset_head=True, or "
+            "task.load_weights.reset_head=true on the command line)"
+        )
+    return [places[_match_key(name)] for name in ours]
+
+
+def _match_key(name: str) -> str:
+    return name.replace("_", " ")
+
+
 def load_weights(
-    network: UniFormer,
-    source: str | Path | Mapping[str, object],
+    network: nn.Module,
+    source: str | Path | Mapping[str, object] | Checkpoint,
     *,
     inflation: str = "mean",
     reset_head: bool = False,
+    class_names: Sequence[str] | None = None,
 ) -> WeightsReport:
     """Copy published, or our own, weights into a network; nothing is dropped in silence.
 
+    What the weights say of themselves is put into `network.facts`.
+
     Args:
         network: A network of this package.
-        source: A path (`.pth`, `.pyth`, `.pt`, `.ckpt`, `.safetensors`), the name of a published
-            file (`pretrained.PUBLISHED`), or a state dict; any published wrapper key and
-            `module.` prefix are understood.
+        source: As in `open_checkpoint`, or what it gave.
         inflation: How 2D kernels enter 3D ones: "mean" (published) or "center".
-        reset_head: Initialise the head anew, whatever head the file has; needed when the number of
-            classes differs.
+        reset_head: Initialise the head anew, whatever head the file has; needed when the classes
+            are others.
+        class_names: The data's class names. Where the weights' own are known, the head is put into
+            this order; another set of names is refused.
 
     Returns:
         What happened to every key.
 
     Raises:
-        ValueError: a file that cannot be read safely, or a key or a shape that the network cannot
-            explain; the network is then unchanged.
+        ValueError: a file that cannot be read safely, or a key, a shape or a set of classes that
+            the network cannot explain; the network is then unchanged.
     """
-    name = "the state dict" if isinstance(source, Mapping) else str(source)
-    content = source if isinstance(source, Mapping) else read_weights(find_weights(source))
-    given = to_our_names(content)
+    checkpoint = source if isinstance(source, Checkpoint) else open_checkpoint(source)
+    given, name = checkpoint.state, checkpoint.name
     own = network.state_dict()
-    headless = not any(key.startswith("head.") for key in own)
-    head_keys = {key for key in own if key.startswith("head.")} if reset_head else set()
-    dropped = tuple(key for key in given if key.startswith("head.") and (headless or reset_head))
+    useless = _useless_parts(own) | ({"head."} if reset_head else set())
+    dropped = tuple(key for key in given if key.startswith(tuple(useless)))
+    fresh = {key for key in own if reset_head and key.startswith("head.")}
+    fresh |= _new_parts(own, given)
+    order = None if reset_head else _order(checkpoint, own, class_names)
     fitted, inflated = {}, []
     for key in own.keys() & given.keys() - set(dropped):
-        fitted[key] = _fit(key, given[key], own[key], inflation, name)
-        if given[key].ndim < own[key].ndim:
+        value = given[key] if order is None else _reorder(key, given[key], order)
+        fitted[key] = _fit(key, value, own[key], inflation, name)
+        if value.ndim < own[key].ndim:
             inflated.append(key)
-    missing = tuple(key for key in own if key not in fitted and key not in head_keys)
+    missing = tuple(key for key in own if key not in fitted and key not in fresh)
     unexpected = [key for key in given if key not in own and key not in dropped]
     _refuse_unexplained(name, network, [k for k in missing if not _is_counter(k)], unexpected)
-    if reset_head:
-        network.reset_classifier(network.num_classes)
-    network.load_state_dict(fitted, strict=False)
+    _apply(network, fitted, checkpoint.facts, reset_head, class_names)
     return WeightsReport(
         loaded=tuple(key for key in own if key in fitted),
         inflated=tuple(key for key in own if key in inflated),
-        reinitialised=tuple(key for key in own if key in head_keys),
+        reinitialised=tuple(key for key in own if key in fresh),
         missing=missing,
         unexpected=dropped,
+        reordered=order is not None,
     )
+
+
+def _useless_parts(own: Mapping[str, Tensor]) -> set[str]:
+    """Parts of a classifier's file that a network without a head, or of stage maps, ignores."""
+    return {part for part in ("head.", "norm.") if not any(key.startswith(part) for key in own)}
+
+
+def _new_parts(own: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> set[str]:
+    """Keys that weights of another form never hold: norms of stage maps, and layer scales.
+
+    Official: the recipes with layer scale start from image weights without.
+    """
+    return {
+        key
+        for part in ("norms.", ".gamma_")
+        if not any(part in f".{name}" for name in given)
+        for key in own
+        if part in f".{key}"
+    }
+
+
+def _order(
+    checkpoint: Checkpoint, own: Mapping[str, Tensor], class_names: Sequence[str] | None
+) -> list[int] | None:
+    """Rows of the head in the data's order; None if that is theirs, or either is not known."""
+    theirs = checkpoint.facts.get("class_names")
+    known = all(names and not _is_unnamed(names) for names in (theirs, class_names))
+    if not known or theirs is None or class_names is None or "head.proj.weight" not in own:
+        return None
+    order = class_order(theirs, class_names, checkpoint.name)
+    return None if order == sorted(order) else order
+
+
+def _is_unnamed(names: Sequence[str]) -> bool:
+    """Whether they are the numbers that stand for classes of a list without names."""
+    return list(names) == [str(number) for number in range(len(names))]
+
+
+def _reorder(key: str, value: Tensor, order: list[int]) -> Tensor:
+    per_class = key.startswith("head.") and ".cls_norm." not in key
+    return value[order] if per_class and len(value) == len(order) else value
+
+
+def _apply(
+    network: nn.Module,
+    fitted: Mapping[str, Tensor],
+    facts: Mapping[str, Any],
+    reset_head: bool,
+    class_names: Sequence[str] | None,
+) -> None:
+    model: Any = network
+    if reset_head:
+        model.reset_classifier(model.num_classes)
+    model.load_state_dict(fitted, strict=False)
+    model.facts = {k: v for k, v in facts.items() if k not in ("network", "class_names")}
+    names = class_names or (None if reset_head else facts.get("class_names"))
+    if names and len(names) == getattr(model, "num_classes", 0):
+        model.facts["class_names"] = list(names)
 
 
 def _is_counter(key: str) -> bool:
@@ -229,7 +229,7 @@ def _fit(key: str, value: Tensor, target: Tensor, inflation: str, name: str) -> 
 
 
 def _refuse_unexplained(
-    name: str, network: UniFormer, missing: list[str], unexpected: list[str]
+    name: str, network: nn.Module, missing: list[str], unexpected: list[str]
 ) -> None:
     if not missing and not unexpected:
         return
@@ -238,5 +238,6 @@ def _refuse_unexplained(
         for what, keys in (("missing", missing), ("unexpected", unexpected))
         if keys
     ]
-    variant = network.config.get("variant", "")
+    model: Any = network
+    variant = model.config.get("variant", "")
     raise ValueError(f"{name} does not fit UniFormer {variant}: {' and '.join(lists)}")

@@ -1,7 +1,7 @@
 """The task of naming what happens in a video: loss, metrics, averaging over views."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -29,14 +29,16 @@ class VideoClassification(LightningModule):
     evaluation runs in float32, as published, and fuses the views of each video.
 
     Args:
-        network: (N, C, T, H, W) -> logits (N, K); its `config` rebuilds it.
+        network: (N, C, T, H, W) -> logits (N, K); its `config` rebuilds it. In training it may give
+            a pair, of which the second are the logits of an auxiliary classifier: the loss is then
+            the mean of both losses.
         optimizer: network -> optimiser.
         schedule: (optimiser, steps_per_epoch=, num_epochs=) -> scheduler, stepped at every step.
         clip: How videos become clips: a dataclass of plain values, stored in every checkpoint.
         mixing: (clips, labels) -> (clips, soft labels (N, K)), or None for plain labels.
         fusion: How the views of a video are averaged: "logits" (published) or "probabilities".
         init: Weights to start from: a file or a published name; None starts at random.
-        load_weights: (network, init) -> a report of what was loaded.
+        load_weights: (network, init, class_names=) -> a report of what was loaded.
 
     Shape:
         batches hold `video` (B, V, C, T, H, W), `label` (B,), `video_index` (B,).
@@ -55,7 +57,7 @@ class VideoClassification(LightningModule):
         mixing: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None = None,
         fusion: str = "logits",
         init: str | None = None,
-        load_weights: Callable[[nn.Module, str], object] | None = None,
+        load_weights: Callable[..., object] | None = None,
     ) -> None:
         super().__init__()
         if fusion not in FUSIONS:
@@ -75,7 +77,8 @@ class VideoClassification(LightningModule):
         if datamodule is not None:
             self.class_names = list(datamodule.class_names)
         if stage == "fit" and self._init and self._load_weights:
-            report = self._load_weights(self.network, self._init)
+            names = self.class_names or None
+            report = self._load_weights(self.network, self._init, class_names=names)
             self.print(f"weights from {self._init}: {report}")
             self._init = None  # a second fit goes on from where the first ended
 
@@ -97,8 +100,9 @@ class VideoClassification(LightningModule):
         targets = labels
         if self._mixing is not None:
             clips, targets = self._mixing(clips, labels)
-        logits = self(clips)
-        loss = F.cross_entropy(logits.float(), targets)
+        outputs = self(clips)
+        logits = outputs[0] if isinstance(outputs, tuple) else outputs
+        loss = _mean_loss(outputs if isinstance(outputs, tuple) else (outputs,), targets)
         if not torch.isfinite(loss):
             raise FloatingPointError(
                 f"the loss is {loss.item()} at step {self.global_step}; a lower learning rate, "
@@ -183,6 +187,11 @@ class VideoClassification(LightningModule):
         self.tables[split] = table
         for name, value in table.summary().items():
             self.log(f"{split}/{name}", value, prog_bar=True, rank_zero_only=True)
+
+
+def _mean_loss(outputs: Sequence[Tensor], targets: Tensor) -> Tensor:
+    """Cross entropy with labels (N,) or soft labels (N, K), averaged over classifiers."""
+    return torch.stack([F.cross_entropy(part.float(), targets) for part in outputs]).mean()
 
 
 def _train_top1(logits: Tensor, targets: Tensor) -> Tensor:

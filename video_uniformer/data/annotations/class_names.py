@@ -214,7 +214,7 @@ def read_class_names(source: str | Path | None, *, root: Path | str = ".") -> li
     """
     if source is None:
         return None
-    folder = resources.files("video_uniformer.data").joinpath("labels")
+    folder = resources.files("video_uniformer").joinpath("labels")
     shipped = sorted(
         Path(entry.name).stem for entry in folder.iterdir() if entry.name.endswith(".txt")
     )
