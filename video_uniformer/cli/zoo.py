@@ -1,0 +1,136 @@
+"""`video-uniformer-zoo`: list the released checkpoints."""
+
+import argparse
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from video_uniformer.cli.errors import one_line_errors
+from video_uniformer.models.release import Release
+from video_uniformer.models.zoo import RELEASES
+
+EXAMPLES = """examples:
+  video-uniformer-zoo                          everything
+  video-uniformer-zoo --dataset k400 16x4      Kinetics-400 networks whose name or file says 16x4
+  video-uniformer-zoo --task image --variant s_plus
+  video-uniformer-zoo k400_s_16x4 --json       every known fact, the link to Google Drive included
+
+Use a name as `weights`: create_uniformer(weights="k400_s_16x4")."""
+LEGEND = """views: frames x crops x clips of the published test; stride: seg = one frame per segment
+GMACs: of one view, counted; order: of the colour channels; ~ the file's name is inferred
+host: hub = downloaded when first used; drive = to be fetched by hand, the error says from where"""
+WIDTH = 120
+TASKS = tuple(dict.fromkeys(release.task for release in RELEASES.values()))
+DATASETS = tuple(dict.fromkeys(release.dataset for release in RELEASES.values()))
+# The short names of variants in the releases' names; the long ones are taken too.
+VARIANTS = {
+    "xxs": "xxs",
+    "xs": "xs",
+    "s": "small",
+    "s_plus": "small_plus",
+    "b": "base",
+    "l": "large",
+}
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command's options."""
+    parser = argparse.ArgumentParser(
+        prog="video-uniformer-zoo",
+        description="List the released checkpoints of image and video classification.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("words", nargs="*", metavar="FILTER", help="print the rows that hold all these words")
+    add("--task", choices=TASKS)
+    add("--dataset", choices=DATASETS)
+    add("--variant", choices=tuple(dict.fromkeys((*VARIANTS, *VARIANTS.values()))))
+    add("--json", action="store_true", help="print one JSON array with all facts")
+    return parser
+
+
+def select(options: argparse.Namespace) -> list[Release]:
+    """The releases that the options ask for.
+
+    Raises:
+        ValueError: There is none.
+    """
+    variant = VARIANTS.get(options.variant, options.variant)
+    wanted = {"task": options.task, "dataset": options.dataset, "variant": variant}
+    wanted = {name: value for name, value in wanted.items() if value is not None}
+    found = [
+        release
+        for release in RELEASES.values()
+        if all(getattr(release, name) == value for name, value in wanted.items())
+        and all(_holds(release, word) for word in options.words)
+    ]
+    if not found:
+        asked = [*options.words, *(f"--{name} {value}" for name, value in wanted.items())]
+        raise ValueError(
+            f"no released checkpoint matches {' '.join(asked)!r}; without a filter, all "
+            f"{len(RELEASES)} are listed"
+        )
+    return found
+
+
+def _holds(release: Release, word: str) -> bool:
+    more = (release.task, release.variant, release.labels, release.repo or "")
+    return any(word.casefold() in fact.casefold() for fact in (*_cells(release), *more))
+
+
+def facts_of(release: Release) -> dict[str, Any]:
+    """All that is known of a release, as plain values."""
+    return {**release._asdict(), "ndim": release.ndim, "drive_url": release.drive_url}
+
+
+def _cells(release: Release) -> tuple[str, ...]:
+    video = release.task == "video"
+    stride = "seg" if release.stride is None else str(release.stride)
+    return (
+        release.name,
+        release.dataset,
+        f"{release.frames}x{release.crops}x{release.clips}" if video else "",
+        stride if video else "",
+        str(release.size),
+        f"{release.top1:.1f}",
+        f"{release.parameters / 1e6:.1f}M",
+        f"{release.gmacs:.2f}",
+        release.channel_order,
+        f"{'~' if release.inferred else ''}{release.stem}",
+        "drive" if release.repo is None else "hub",
+    )
+
+
+def _print(releases: Sequence[Release]) -> None:
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=0)
+    for heading in ("name", "data", "views", "stride", "px", "top-1", "params", "GMACs"):
+        right = heading not in ("name", "data", "views")
+        table.add_column(heading, justify="right" if right else "left", no_wrap=True)
+    for heading in ("order", "file (.pth)", "host"):
+        table.add_column(heading, no_wrap=True)
+    for release in releases:
+        table.add_row(*_cells(release))
+    # Rich would cut the rows to the width of a narrow terminal, or of a pipe.
+    console = Console(width=WIDTH, markup=False, emoji=False, highlight=False)
+    console.print(table)
+    console.print(LEGEND)
+
+
+def main() -> None:
+    """Entry point of the command."""
+    options = parser().parse_args()
+    with one_line_errors():
+        releases = select(options)
+    if options.json:
+        print(json.dumps([facts_of(release) for release in releases], indent=2))
+    else:
+        _print(releases)
+
+
+if __name__ == "__main__":
+    main()
