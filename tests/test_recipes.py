@@ -53,7 +53,7 @@ def own_keys(config: DictConfig) -> set[str]:
 
 def test_published_recipes_are_those_of_the_table() -> None:
     assert set(RECIPES) - OWN == set(GOLDEN)
-    assert len(GOLDEN) == 31
+    assert len(GOLDEN) == 39
 
 
 def of_groups(choices: Mapping[str, str]) -> DictConfig:
@@ -95,6 +95,7 @@ def facts(config: DictConfig) -> dict[str, Any]:
     return {
         "variant": config.model.variant,
         "drop_path_rate": config.model.drop_path_rate,
+        "layer_scale": config.model.layer_scale,
         **{key: clip[key] for key in ("num_frames", "stride", "size", "num_clips", "num_crops")},
         "channel_order": clip.channel_order,
         "data": config.hydra.runtime.choices.data,
@@ -126,7 +127,7 @@ def test_recipe_builds_its_task(name: str) -> None:
     with torch.device("meta"):  # the real network, without its memory
         network = instantiate(config.model)
     assert network.num_classes == config.data.num_classes
-    config.model.variant = "test"
+    config.model.variant = "test" if config.model.layer_scale is None else "test_light"
     task = instantiate(config.task, _convert_="all")
     assert task.network.num_classes == config.data.num_classes
     assert (
