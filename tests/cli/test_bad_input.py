@@ -135,7 +135,11 @@ BAD_SETTINGS = [
 ]
 MORE_BAD_SETTINGS = [
     ("data.batch_size=99", "data.batch_size is 99", "expected 1 to 4"),
-    ("task.init=absent.pth", "weights 'absent.pth'", "is neither a file nor one of"),
+    (
+        "task.init=absent.pth",
+        "weights 'absent.pth'",
+        "is neither a file, nor a released checkpoint",
+    ),
     ("data.num_classes=5", "data.num_classes is 5", "there are 2 class names"),
     ("data.decoder=decrod", "decoder is 'decrod'", "did you mean 'decord'?"),
     ("model.variant=smal", "variant is 'smal'", "did you mean 'small'?"),
@@ -203,7 +207,7 @@ def test_training_names_a_checkpoint_that_it_cannot_resume(
     [
         (of_another_project, "does not fit UniFormer test"),
         pytest.param(cut, "", marks=pytest.mark.slow),
-        pytest.param(remove, "does not exist", marks=pytest.mark.slow),
+        pytest.param(remove, "is neither a file", marks=pytest.mark.slow),
         pytest.param(empty, "", marks=pytest.mark.slow),
         pytest.param(fill_with_text, "", marks=pytest.mark.slow),
     ],
