@@ -16,17 +16,14 @@ from video_uniformer.models.cost import Cost, measure
 from video_uniformer.models.uniformer import UniFormer, create_uniformer
 from video_uniformer.models.variants import find_variant
 
+pytestmark = pytest.mark.slow  # fake tensors take a second for each new shape
+
 GOLDEN: dict[str, Any] = json.loads(
     (Path(__file__).parents[1] / "golden" / "costs.json").read_text()
 )
 NETWORKS: list[dict[str, Any]] = GOLDEN["networks"]
-FAST = {"small-3-16x224x224", "xxs-2-128x128"}
 # A shape that was not seen before takes a second: as few sizes as will do.
 CLIP, IMAGE = (4, 64, 64), (128, 96)
-
-
-def slow(*values: Any) -> Any:
-    return pytest.param(*values, marks=pytest.mark.slow)
 
 
 def name_of(row: dict[str, Any]) -> str:
@@ -35,24 +32,14 @@ def name_of(row: dict[str, Any]) -> str:
 
 
 def cases(key: str) -> list[Any]:
-    """The rows that have `key`; those that are not fast are marked."""
-    return [
-        pytest.param(row, id=name_of(row), marks=() if name_of(row) in FAST else pytest.mark.slow)
-        for row in NETWORKS
-        if key in row
-    ]
+    """The rows that have `key`."""
+    return [pytest.param(row, id=name_of(row)) for row in NETWORKS if key in row]
 
 
 def parameter_cases() -> list[Any]:
-    """One row for each network; the deep ones, which take long to build, are marked."""
+    """One row for each network."""
     rows = {str(row["arguments"]): row for row in NETWORKS}
-    deep = ("base", "large")
-    return [
-        pytest.param(
-            row, id=name, marks=pytest.mark.slow if row["arguments"]["variant"] in deep else ()
-        )
-        for name, row in rows.items()
-    ]
+    return [pytest.param(row, id=name) for name, row in rows.items()]
 
 
 def on_meta(**arguments: Any) -> Any:
@@ -96,7 +83,6 @@ def test_published_cost_is_right_but_where_it_is_known_to_be_wrong(row: dict[str
     assert right != row.get("published_gflops_is_wrong", False)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "row", GOLDEN["attention"], ids=lambda row: "-".join(map(str, row.values()))
 )
@@ -135,11 +121,13 @@ def fvcore_multiply_adds(network: torch.nn.Module, x: Tensor) -> int:
         ({}, CLIP),
         ({"attention": "divided"}, CLIP),
         ({"ndim": 2, "token_labels": True}, IMAGE),
-        slow({"layer_scale": 0.1}, CLIP),
-        slow({"embed_frames": 3}, CLIP),
-        slow({"num_classes": 0}, CLIP),
-        slow({"ndim": 2}, IMAGE),
-        slow({"ndim": 2, "features_only": True, "attention": "window", "window_size": 3}, IMAGE),
+        ({"layer_scale": 0.1}, CLIP),
+        ({"embed_frames": 3}, CLIP),
+        ({"num_classes": 0}, CLIP),
+        ({"ndim": 2}, IMAGE),
+        pytest.param(
+            {"ndim": 2, "features_only": True, "attention": "window", "window_size": 3}, IMAGE
+        ),
     ],
 )
 def test_fvcore_counts_the_same(arguments: dict[str, Any], size: tuple[int, ...]) -> None:
@@ -181,10 +169,12 @@ def kept_bytes(network: torch.nn.Module, x: Tensor) -> int:
         ({"variant": "test"}, CLIP),
         ({"variant": "test_light"}, CLIP),
         ({"variant": "test", "checkpoint_blocks": (1, 0, 1, 0)}, CLIP),
-        slow({"variant": "test", "drop_path_rate": 0.5, "layer_scale": 0.1}, CLIP),
-        slow({"variant": "test_light", "checkpoint_blocks": (0, 1, 2, 0)}, CLIP),
-        slow({"variant": "test", "ndim": 2, "token_labels": True}, IMAGE),
-        slow({"variant": "test", "ndim": 2, "features_only": True, "attention": "window"}, IMAGE),
+        ({"variant": "test", "drop_path_rate": 0.5, "layer_scale": 0.1}, CLIP),
+        ({"variant": "test_light", "checkpoint_blocks": (0, 1, 2, 0)}, CLIP),
+        ({"variant": "test", "ndim": 2, "token_labels": True}, IMAGE),
+        pytest.param(
+            {"variant": "test", "ndim": 2, "features_only": True, "attention": "window"}, IMAGE
+        ),
     ],
 )
 def test_activations_are_what_autograd_keeps(
@@ -207,7 +197,6 @@ def test_frozen_network_keeps_nothing() -> None:
     assert measure(network, CLIP).activation_bytes == 0
 
 
-@pytest.mark.slow
 def test_half_precision_halves_the_memory() -> None:
     network = on_meta(variant="test", ndim=2)
     single = measure(network, IMAGE)
@@ -294,14 +283,13 @@ def test_gradients_may_be_off() -> None:
     assert without == measure(network, CLIP)
 
 
-@pytest.mark.slow
 def test_huge_clip_costs_no_memory() -> None:
     cost = measure(on_meta(variant="test"), (1024, 2048, 2048))
     assert cost.activation_bytes > 2**37
     assert cost.multiply_adds > 10**12
 
 
-@pytest.mark.parametrize("variant", ["test_light", slow("test")])
+@pytest.mark.parametrize("variant", ["test_light", "test"])
 def test_smallest_clip_is_measured(variant: str) -> None:
     assert measure(on_meta(variant=variant), (1, 32, 32)).parts[3].shape == (64, 1, 1, 1)
 
