@@ -1,6 +1,7 @@
 """Fixtures shared by all tests."""
 
 import os
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,13 +10,16 @@ import numpy as np
 import pytest
 
 
+@pytest.fixture(scope="session")
+def lock_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Holds the lock files of all tests."""
+    return tmp_path_factory.mktemp("locks")
+
+
 @pytest.fixture(autouse=True)
-def own_lock_file(
-    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def own_lock_file(lock_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep the hashes of made-up weights out of the user's lock file; commands inherit this."""
-    lock = tmp_path_factory.mktemp("lock") / "weights.lock.json"
-    monkeypatch.setenv("VIDEO_UNIFORMER_LOCK", str(lock))
+    monkeypatch.setenv("VIDEO_UNIFORMER_LOCK", str(lock_folder / f"{uuid.uuid4().hex}.json"))
 
 
 @pytest.fixture(scope="session")

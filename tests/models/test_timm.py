@@ -15,6 +15,8 @@ from video_uniformer.models.zoo import RELEASES
 timm = pytest.importorskip("timm")
 timm_models = pytest.importorskip("video_uniformer.timm_models")
 
+pytestmark = pytest.mark.slow  # the registered networks are large to build
+
 NAMES = [
     "uniformer_base",
     "uniformer_large",
