@@ -2,20 +2,33 @@
 
 A sampler turns the number of playable frames into 0-based frame numbers `(clips, T)` and never sees
 a file. All arithmetic is that of the published networks; a short video repeats its last frame.
+
+Sampling by time does the same arithmetic on a video of constant rate with as many frames and of the
+same length, and takes the frames that are shown at those times.
 """
 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import Literal, Protocol
 
 import torch
 
 ORDERS = ("in_order", "shuffled", "still")
 
-Sampler = Callable[[int], torch.Tensor]
-"""From the number of playable frames to frame numbers, LongTensor (clips, T)."""
+_ROUNDING_SECONDS = 1e-3  # some containers round times to the millisecond
+_ROUNDING_FRAMES = 0.25  # but no more than this of the time from a frame to the next
+
+
+class Sampler(Protocol):
+    """From the number of playable frames to frame numbers, LongTensor (clips, T).
+
+    `times` (total_frames), in seconds, is needed for sampling by time, and ignored otherwise.
+    """
+
+    def __call__(self, total_frames: int, times: torch.Tensor | None = None, /) -> torch.Tensor:
+        """Choose frames of a video with `total_frames` playable frames."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +49,8 @@ class ClipSpec:
         std: Per channel of the network's input, for values in [0, 1].
         channel_order: "rgb", or "bgr" for the published networks that were trained on frame
             folders, which OpenCV had read.
+        by: "frame" counts `stride` and parts in frames; "time" in frames of the mean rate, for
+            videos of variable rate. Where the rate is constant both are the same.
 
     Raises:
         ValueError: A field is outside what is said above.
@@ -49,6 +64,7 @@ class ClipSpec:
     mean: tuple[float, float, float] = (0.45, 0.45, 0.45)
     std: tuple[float, float, float] = (0.225, 0.225, 0.225)
     channel_order: Literal["rgb", "bgr"] = "rgb"
+    by: Literal["frame", "time"] = "frame"
 
     def __post_init__(self) -> None:
         for name in ("num_frames", "size", "num_clips"):
@@ -59,6 +75,8 @@ class ClipSpec:
             raise ValueError(f"num_crops={self.num_crops!r}: expected 1 or 3")
         if self.channel_order not in ("rgb", "bgr"):
             raise ValueError(f"channel_order={self.channel_order!r}: expected 'rgb' or 'bgr'")
+        if self.by not in ("frame", "time"):
+            raise ValueError(f"by={self.by!r}: expected 'frame' or 'time'")
         for name in ("mean", "std"):
             object.__setattr__(self, name, _three_floats(name, getattr(self, name)))
         if min(self.std) <= 0:
@@ -198,9 +216,12 @@ def segments_uniform(total_frames: int, *, num_frames: int, num_clips: int) -> t
 
 def train_sampler(spec: ClipSpec) -> Sampler:
     """The random sampler of training, one clip: dense or segments, as `spec.stride` says."""
-    if spec.stride is None:
-        return partial(segments_random, num_frames=spec.num_frames)
-    return partial(dense_random, num_frames=spec.num_frames, stride=spec.stride)
+    draw = (
+        partial(segments_random, num_frames=spec.num_frames)
+        if spec.stride is None
+        else partial(dense_random, num_frames=spec.num_frames, stride=spec.stride)
+    )
+    return partial(_sample, draw=draw, by=spec.by, order="in_order")
 
 
 def test_sampler(
@@ -224,22 +245,64 @@ def test_sampler(
     _check_count("num_clips", num_clips)
     if order not in ORDERS:
         raise ValueError(f"order={order!r}: expected one of {', '.join(ORDERS)}")
-    sampler: Sampler = (
+    draw = (
         partial(segments_uniform, num_frames=spec.num_frames, num_clips=num_clips)
         if spec.stride is None
         else partial(
             dense_uniform, num_frames=spec.num_frames, stride=spec.stride, num_clips=num_clips
         )
     )
-    return sampler if order == "in_order" else partial(_reordered, sampler=sampler, order=order)
+    return partial(_sample, draw=draw, by=spec.by, order=order)
 
 
-def _reordered(total_frames: int, *, sampler: Sampler, order: str) -> torch.Tensor:
-    clips = sampler(total_frames)  # (clips, T)
+def shown_at(frames: torch.Tensor, times: torch.Tensor) -> torch.Tensor:
+    """The frames shown at times that are counted in frames of the mean rate.
+
+    Position k stands for the time k * (t[N-1] - t[0]) / (N - 1) behind the first frame's, and gives
+    the last frame that is shown by then.
+
+    Args:
+        frames: Positions, 0 to N - 1.
+        times: When each frame is shown, rising seconds.
+
+    Shape:
+        frames (*any) whole numbers, times (N) -> LongTensor (*any), values 0 to N - 1.
+    """
+    since_first = times.to(torch.float64) - times[0]
+    mean_step = since_first[-1] / max(len(times) - 1, 1)
+    tolerance = torch.clamp(_ROUNDING_FRAMES * mean_step, max=_ROUNDING_SECONDS)
+    wanted = frames * mean_step + tolerance
+    return (torch.searchsorted(since_first, wanted.contiguous(), right=True) - 1).clamp(min=0)
+
+
+def _sample(
+    total_frames: int,
+    times: torch.Tensor | None = None,
+    /,
+    *,
+    draw: Callable[[int], torch.Tensor],
+    by: str,
+    order: str,
+) -> torch.Tensor:
+    clips = draw(total_frames)  # (clips, T)
+    if by == "time":
+        clips = shown_at(clips, _checked_times(times, total_frames))
     if order == "still":
         middle = clips.shape[1] // 2
         return clips[:, middle : middle + 1].expand_as(clips)
-    return torch.stack([clip[torch.randperm(len(clip))] for clip in clips])
+    if order == "shuffled":
+        return torch.stack([clip[torch.randperm(len(clip))] for clip in clips])
+    return clips
+
+
+def _checked_times(times: torch.Tensor | None, total_frames: int) -> torch.Tensor:
+    if times is None:
+        raise ValueError("times=None: expected the frames' times for sampling by time")
+    if times.shape != (total_frames,):
+        raise ValueError(
+            f"times has shape {tuple(times.shape)}: expected one for each of {total_frames} frames"
+        )
+    return times
 
 
 def _borders(total_frames: int, num_frames: int) -> torch.Tensor:

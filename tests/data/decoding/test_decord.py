@@ -9,7 +9,7 @@ import torch
 
 decord = pytest.importorskip("decord")
 
-from video_uniformer.data.decoding import VideoError, open_video, pyav  # noqa: E402
+from video_uniformer.data.decoding import VideoError, fallback, open_video  # noqa: E402
 from video_uniformer.data.decoding.decord import DecordVideo  # noqa: E402
 from video_uniformer.data.decoding.mp4 import UnsuitableError  # noqa: E402
 
@@ -39,9 +39,17 @@ def test_a_plain_file_is_read_with_decord_exactly(
             assert torch.equal(video.frames(indices), torch.stack([truth[i] for i in indices]))
 
 
-def test_the_default_decoder_is_decord(video_file: Callable) -> None:
+def test_the_default_decoder_is_decord_where_it_is_exact(video_file: Callable) -> None:
     with open_video(video_file()) as video:
         assert isinstance(video, DecordVideo)
+
+
+def test_a_video_tells_when_pyav_has_taken_over(encode: Callable) -> None:
+    with open_video(encode("a.mp4", size=(48, 64))) as video:
+        assert video.decoder == "decord"
+        video.frames([20])
+        assert video.decoder == "pyav"
+        assert video.choice == "decord is passed over for frames that it cannot decode"
 
 
 @pytest.mark.parametrize("turns", ["0", "90", "180", "270"])
@@ -67,9 +75,9 @@ def test_another_bridge_does_not_matter(video_file: Callable) -> None:
 def test_a_width_that_decord_garbles_is_read_with_pyav(
     encode: Callable, decode_in_order: Callable, caplog: pytest.LogCaptureFixture
 ) -> None:
-    pyav._warn_once.cache_clear()
+    fallback._warn_once.cache_clear()
     path = encode("a.mp4", size=(48, 64))
-    with caplog.at_level(logging.WARNING), open_video(path) as video:
+    with caplog.at_level(logging.WARNING), open_video(path, "decord") as video:
         frames = [video.frames([20])[0], video.frames([30])[0]]
     truth = list(decode_in_order(path))
     assert torch.equal(torch.stack(frames), torch.stack([truth[20], truth[30]]))

@@ -5,7 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from video_uniformer.data.decoding.mp4 import PlainTrack, UnsuitableError, read_plain_track
+from video_uniformer.data.decoding.mp4 import (
+    PlainTrack,
+    UnsuitableError,
+    has_edit_list,
+    read_plain_track,
+)
 
 PLAIN = {
     "H.264": {},
@@ -74,6 +79,9 @@ CHANGES = {
     "variable frame rate": lambda content: put(content, b"stts", 8, b"\0\0\0\x07"),
     "malformed index": lambda content: content.replace(b"stts", b"free"),
     "with a malformed index": lambda content: put(content, b"ctts", 8, b"\0\0\0\x07"),
+    "mp4 files with a malformed index": lambda content: put(  # more frames than fit a memory
+        content, b"stsz", 4, b"\0\0\0\1\x7f\xff\xff\xff"
+    ),
     "edit list that cuts or delays": lambda content: put(content, b"elst", 8, bytes(4)),
     "edit list that cuts": lambda content: put(content, b"elst", 12, bytes(4)),
     "open groups": lambda content: put(content, b"stss", 8, b"\0\0\0\x02"),
@@ -122,3 +130,26 @@ def test_no_damage_to_the_index_raises_anything_else(encode: Callable) -> None:
 def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UnsuitableError, match="files that cannot be read"):
         read_plain_track(tmp_path / "a.mp4")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ({}, False),  # it only puts the first frame at time zero
+        ({"times": [*range(1000, 2600, 40)]}, True),
+        ({"times": VARIABLE}, False),
+        ({"container_options": {"use_editlist": "0"}}, False),
+        ({"container_options": {"movflags": "frag_keyframe+empty_moov"}}, False),
+        ({"name": "a.mkv"}, False),
+    ],
+)
+def test_an_edit_list_counts_if_it_cuts_or_delays(
+    arguments: dict, expected: bool, encode: Callable
+) -> None:
+    assert has_edit_list(encode(**{"name": "a.mp4", **arguments})) is expected
+
+
+def test_a_malformed_index_holds_no_edit_list(encode: Callable) -> None:
+    path = encode("a.mp4", times=[*range(1000, 2600, 40)])
+    path.write_bytes(put(path.read_bytes(), b"stts", 8, b"\0\0\0\x07"))
+    assert not has_edit_list(path)

@@ -11,11 +11,11 @@ import pytest
 import torch
 from PIL import Image
 
-from video_uniformer.data.decoding import Video, VideoError, open_video, pyav
+from video_uniformer.data.decoding import Video, VideoError, fallback, open_video
 from video_uniformer.data.decoding.frame_folder import FrameFolder
 from video_uniformer.data.decoding.pyav import PyAVVideo
 
-DECODERS = ["decord", "pyav"]
+DECODERS = ["auto", "decord", "pyav"]
 
 # Path below the folder of real videos, and number of frames as its description has it.
 REAL_VIDEOS = [
@@ -159,7 +159,9 @@ def test_a_path_may_be_a_string(video_file: Callable) -> None:
 
 
 def test_an_unknown_decoder_is_refused_with_the_nearest_name(video_file: Callable) -> None:
-    message = "decoder is 'decort', expected decord or pyav; did you mean 'decord'?"
+    message = (
+        "decoder is 'decort', expected auto, decord, pyav or torchcodec; did you mean 'decord'?"
+    )
     with pytest.raises(ValueError, match=message):
         open_video(video_file(), "decort")
 
@@ -230,7 +232,7 @@ def test_the_error_survives_the_way_between_processes() -> None:
 @pytest.fixture
 def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
     """The log of a process that has opened no video yet."""
-    pyav._warn_once.cache_clear()
+    fallback._warn_once.cache_clear()
     caplog.set_level(logging.WARNING, logger="video_uniformer")
     return caplog
 
@@ -248,6 +250,49 @@ def test_the_log_says_once_per_kind_why_decord_is_passed_over(
     ]
 
 
+def test_the_default_chooses_by_itself_and_says_so(
+    encode: Callable, log: pytest.LogCaptureFixture
+) -> None:
+    with open_video(encode("a.mkv")) as one, open_video(encode("a.mp4", gop=1)) as other:
+        assert one.decoder == "pyav"
+        assert one.choice == "decord is passed over for containers other than mp4 and mov"
+        assert other.decoder == "decord"
+        assert other.choice == "a plain mp4 or mov file, which decord reads exactly"
+    assert log.messages == []
+
+
+def test_what_was_asked_for_is_the_choice(video_file: Callable, tmp_path: Path) -> None:
+    Image.new("RGB", (8, 6)).save(tmp_path / "1.png")
+    with open_video(video_file(), "pyav") as video, open_video(tmp_path) as folder:
+        assert (video.decoder, video.choice) == ("pyav", "asked for")
+        assert (folder.decoder, folder.choice) == ("pictures", "a folder of pictures")
+
+
+@pytest.mark.parametrize("decoder", DECODERS)
+def test_times_count_from_the_first_frame(decoder: str, video_file: Callable) -> None:
+    with open_video(video_file(fps=25), decoder) as video:
+        assert video.times.dtype == torch.float64
+        assert torch.allclose(video.times, torch.arange(32, dtype=torch.float64) / 25)
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
+def test_times_are_those_of_the_file(name: str, encode: Callable) -> None:
+    path = encode(name, times=[1000, 1020, 1110, 1143, 1400], num_frames=5)
+    with open_video(path) as video:
+        expected = torch.tensor([0, 0.020, 0.110, 0.143, 0.400], dtype=torch.float64)
+        assert torch.allclose(video.times, expected, atol=1e-4)
+
+
+def test_times_of_a_counted_video_are_even(encode: Callable) -> None:
+    with open_video(encode("a.avi")) as video:  # with B-frames, of which AVI stores no times
+        assert torch.allclose(video.times, torch.arange(40, dtype=torch.float64) / 25)
+
+
+def test_nothing_is_said_to_be_salvaged_unless_asked_for(video: Video) -> None:
+    with video:
+        assert video.salvaged == ""
+
+
 def test_pyav_asked_for_by_name_is_no_matter_for_the_log(
     encode: Callable, log: pytest.LogCaptureFixture
 ) -> None:
@@ -259,7 +304,7 @@ def test_pyav_serves_where_decord_is_not_installed(
     video_file: Callable, monkeypatch: pytest.MonkeyPatch, log: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with open_video(video_file()) as video:
+    with open_video(video_file(), "decord") as video:
         assert isinstance(video, PyAVVideo)
     assert log.messages == [
         "decord is passed over for all files, as it is not installed; PyAV reads them"

@@ -6,9 +6,10 @@ import decord
 import torch
 from torch import Tensor
 
-from video_uniformer.data.decoding.interface import Video
+from video_uniformer.data.decoding.fallback import open_instead
+from video_uniformer.data.decoding.interface import Video, VideoError
 from video_uniformer.data.decoding.mp4 import UnsuitableError, read_plain_track
-from video_uniformer.data.decoding.pyav import PyAVVideo, open_instead_of_decord
+from video_uniformer.data.decoding.pyav import PyAVVideo
 
 
 class DecordVideo(Video):
@@ -21,13 +22,18 @@ class DecordVideo(Video):
 
     Args:
         path: A file that `read_plain_track` accepts.
+        asked_for: The name by which it was asked for, `decord` or `auto`.
 
     Raises:
         UnsuitableError: decord cannot be trusted with the file, or cannot open it.
     """
 
-    def __init__(self, path: Path) -> None:
+    decoder = "decord"
+
+    def __init__(self, path: Path, *, asked_for: str = "decord") -> None:
         super().__init__(path)
+        self.choice = "a plain mp4 or mov file, which decord reads exactly"
+        self._asked_for = asked_for
         self._track = read_plain_track(path)
         self._substitute: PyAVVideo | None = None
         try:
@@ -56,7 +62,13 @@ class DecordVideo(Video):
             images = self._try_decord(indices)
             if images is not None:
                 return images
-            self._substitute = open_instead_of_decord(self.path, "frames that it cannot decode")
+            kind = "frames that it cannot decode"
+            self._substitute = open_instead(self.path, self._asked_for, kind)
+            self.decoder, self.choice = self._substitute.decoder, self._substitute.choice
+        if len(self._substitute) != len(self):  # its numbers mean other frames
+            raise VideoError(
+                f"{self.path}: {len(self._substitute)} of its {len(self)} frames can be decoded"
+            )
         return self._substitute.frames(torch.tensor(indices))
 
     def _try_decord(self, indices: list[int]) -> Tensor | None:

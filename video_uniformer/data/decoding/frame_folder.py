@@ -9,6 +9,7 @@ from PIL import Image
 from torch import Tensor
 
 from video_uniformer.data.decoding.interface import Video, VideoError
+from video_uniformer.data.decoding.scaling import scaled_size
 
 _SUFFIXES = (".jpg", ".jpeg", ".png")
 
@@ -19,17 +20,22 @@ class FrameFolder(Video):
     Args:
         path: The folder; other files in it and folders below it are ignored.
         fps: Frames per second at which the pictures were taken; a folder does not say.
+        short_side: Pixels that larger pictures are scaled down to; None leaves them as they are.
 
     Raises:
         ValueError: `fps` is not positive.
         VideoError: The folder holds no picture, or cannot be listed.
     """
 
-    def __init__(self, path: Path, *, fps: float = 30.0) -> None:
+    decoder = "pictures"
+
+    def __init__(self, path: Path, *, fps: float = 30.0, short_side: int | None = None) -> None:
         super().__init__(path)
         if not fps > 0:
             raise ValueError(f"fps is {fps}, expected a positive number")
+        self.choice = "a folder of pictures"
         self._fps = float(fps)
+        self._short_side = short_side
         self._names = _list_pictures(path)
         if not self._names:
             raise VideoError(
@@ -60,7 +66,14 @@ class FrameFolder(Video):
     def _read_picture(self, name: str) -> np.ndarray:
         try:
             with Image.open(self.path / name) as picture:
-                return np.asarray(picture.convert("RGB"))
+                size = scaled_size(*picture.size, self._short_side)
+                if size != picture.size:
+                    # A JPEG is decoded at a fraction of its size where that is large enough.
+                    picture.draft("RGB", size)
+                image = picture.convert("RGB")
+                if size != image.size:
+                    image = image.resize(size, Image.Resampling.BILINEAR)
+                return np.asarray(image)
         except Exception as error:  # Pillow raises many types for damaged files
             raise VideoError(f"{self.path / name}: not a readable picture ({error})") from error
 

@@ -1,12 +1,21 @@
 """What every decoder offers, and the one error that all of them raise."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
+
+Allocate = Callable[[tuple[int, ...]], npt.NDArray[np.uint8]]
+
+
+def allocate_pixels(shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
+    """Make an array of a shape, uninitialised."""
+    return np.empty(shape, dtype=np.uint8)
 
 
 class VideoError(ValueError):
@@ -24,10 +33,22 @@ class Video(ABC):
 
     Args:
         path: The file or folder, named in messages.
+
+    Attributes:
+        decoder: What reads it: `decord`, `pyav`, `torchcodec`, or `pictures` for a folder.
+        choice: Why that decoder reads it, in words.
+        salvaged: What a damaged file has lost, in words; empty where nothing is known to be lost.
+        allocate: Makes the array that frames (N, H, W, 3) are put in, for one who wants them in a
+            certain place; a decoder that brings its own memory passes over it.
     """
+
+    decoder = ""
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.choice = ""
+        self.salvaged = ""
+        self.allocate: Allocate = allocate_pixels
         self._is_closed = False
 
     @abstractmethod
@@ -38,6 +59,11 @@ class Video(ABC):
     @abstractmethod
     def fps(self) -> float:
         """Frames per second; the mean where the rate varies."""
+
+    @property
+    def times(self) -> Tensor:
+        """When each frame is shown, float64 (len), rising seconds from 0 for the first frame."""
+        return torch.arange(len(self), dtype=torch.float64) / self.fps
 
     @abstractmethod
     def _read(self, indices: list[int]) -> Tensor:

@@ -21,6 +21,7 @@ _TOP_LEVEL_KINDS = frozenset(
 )
 _FRAGMENT_KINDS = frozenset((b"moof", b"styp", b"sidx"))
 _MAX_TOP_LEVEL_BOXES = 1000  # a file of nothing but empty boxes would be walked for minutes
+_MAX_FRAMES = 2**24  # six days of video; damage may claim so many that they fill the memory
 _RIGHT_ANGLES = frozenset(((1, 0, 0, 1), (0, 1, -1, 0), (-1, 0, 0, -1), (0, -1, 1, 0)))
 _ONE = 0x10000  # 1.0 as 16.16 fixed point
 _AVC_BASELINE, _AVC_MAIN, _AVC_HIGH = 66, (77, 88), 100  # profiles
@@ -63,6 +64,37 @@ def read_plain_track(path: Path) -> PlainTrack:
         raise UnsuitableError("files that cannot be read") from error
     except (struct.error, LookupError, ValueError) as error:
         raise UnsuitableError("mp4 files with a malformed index") from error
+
+
+def has_edit_list(path: Path) -> bool:
+    """Whether an edit list cuts or delays the video of an mp4 or mov file.
+
+    One that only makes the first frame start at time zero, as most files have it, does not count.
+    Fragmented files have none.
+    """
+    try:
+        moov = _read_moov(path)
+        return any(_is_edited(moov, track) for track in _video_tracks(moov))
+    except (OSError, struct.error, LookupError, ValueError):
+        return False
+
+
+def _is_edited(moov: bytes, track: bytes) -> bool:
+    box = _child(track, b"edts", b"elst")
+    samples = _child(track, b"mdia", b"minf", b"stbl")
+    num_frames = _count_samples(_child(samples, b"stsz"))
+    counts, steps = _table(_child(samples, b"stts"), 2).T
+    if not box or counts.min() < 0 or counts.sum() != num_frames:
+        return False
+    stored = np.repeat(steps, counts)
+    times = stored.cumsum() - stored + _offsets(_child(samples, b"ctts"), num_frames)
+    scale = _time_scale(_child(track, b"mdia", b"mdhd"))
+    last = Fraction(int(times.max() - times.min()), scale) * _time_scale(_child(moov, b"mvhd"))
+    try:
+        _check_edits(box, int(times.min()), last)
+    except UnsuitableError:
+        return True
+    return False
 
 
 def _read_moov(path: Path) -> bytes:
@@ -118,11 +150,15 @@ def _require(data: bytes, otherwise: str) -> bytes:
     return data
 
 
+def _video_tracks(moov: bytes) -> list[bytes]:
+    tracks = [body for kind, body in _boxes(moov) if kind == b"trak"]
+    return [body for body in tracks if _child(body, b"mdia", b"hdlr")[8:12] == b"vide"]
+
+
 def _describe(moov: bytes) -> PlainTrack:
     if _child(moov, b"mvex"):
         raise UnsuitableError("fragmented mp4 files")
-    tracks = [body for kind, body in _boxes(moov) if kind == b"trak"]
-    videos = [body for body in tracks if _child(body, b"mdia", b"hdlr")[8:12] == b"vide"]
+    videos = _video_tracks(moov)
     if len(videos) != 1 or b"covr" in moov:  # FFmpeg takes a cover picture for a stream
         raise UnsuitableError("mp4 files with no or several video streams")
     (track,) = videos
@@ -226,6 +262,8 @@ class _Bits:
 
 def _count_samples(sizes: bytes) -> int:
     common_size, count = struct.unpack_from(">II", sizes, 4)
+    if count > _MAX_FRAMES:
+        raise UnsuitableError("mp4 files with a malformed index")
     if count == 0 or (common_size == 0 and not _table(sizes[4:], 1).all()):
         raise UnsuitableError("mp4 files with empty frames")
     return count

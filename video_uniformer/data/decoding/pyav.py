@@ -7,8 +7,6 @@ a packet is decoded that no wanted frame builds on. Where time stamps do not tel
 frames are counted from the start of the file.
 """
 
-import functools
-import logging
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
@@ -16,30 +14,39 @@ from itertools import groupby, islice, pairwise
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-import av
 import av.error
-import numpy as np
 import torch
-from av.container import InputContainer
 from av.packet import Packet
-from av.stream import Discard, Disposition
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 from torch import Tensor
 
+from video_uniformer.data.decoding.images import Images
 from video_uniformer.data.decoding.interface import Video, VideoError
-
-_logger = logging.getLogger(__name__)
+from video_uniformer.data.decoding.packets import is_shown
+from video_uniformer.data.decoding.scaling import scaled_size
+from video_uniformer.data.decoding.streams import (
+    as_video_error,
+    open_container,
+    prepare_stream,
+    seconds_from_first,
+)
 
 _REORDERING_FRAMES = 32  # within so many frames, one that is shown out of decoding order turns up
 
 
-class _FrameTable(NamedTuple):
-    """Rising time stamps, in units of the stream's time base."""
+class FrameTable(NamedTuple):
+    """What tells the frames of a file apart.
+
+    Attributes:
+        frames: Time stamps of the playable frames, rising, in units of the stream's time base.
+        key_frames: Those of key frames, rising; also of those that an edit list hides, as decoding
+            may have to start there.
+    """
 
     frames: list[int]
-    key_frames: list[int]  # also those that an edit list hides: decoding may have to start there
+    key_frames: list[int]
 
 
 class PyAVVideo(Video):
@@ -50,22 +57,31 @@ class PyAVVideo(Video):
 
     Args:
         path: A file in any container that FFmpeg reads.
+        short_side: Pixels that larger frames are scaled down to in the conversion to RGB; None
+            leaves them as they are.
+
+    Attributes:
+        table: The time stamps; None where they do not tell frames apart.
 
     Raises:
         VideoError: The file is unreadable, cut short, has no video stream, or no frame of it can
             be played.
     """
 
-    def __init__(self, path: Path) -> None:
+    decoder = "pyav"
+
+    def __init__(self, path: Path, *, short_side: int | None = None) -> None:
         super().__init__(path)
+        self.choice = "asked for"
         self._reformatter = VideoReformatter()
-        self._container = _open_container(path)
+        self._container = open_container(path)
         try:
-            self._stream = _prepare_stream(self._container, path)
+            self._stream = prepare_stream(self._container, path)
             # Noted now, as decoding sets them to those of the last frame.
-            self._size = (self._stream.codec_context.width, self._stream.codec_context.height)
-            self._table = self._read_table()
-            self._num_frames = len(self._table.frames) if self._table else self._count_frames()
+            decoder = self._stream.codec_context
+            self._size = scaled_size(decoder.width, decoder.height, short_side)
+            self.table = self._read_table()
+            self._num_frames = len(self.table.frames) if self.table else self._count_frames()
             if self._num_frames == 0:
                 raise VideoError(f"{path}: no frame can be played, expected a video")
             self._fps = self._measure_fps()
@@ -81,30 +97,40 @@ class PyAVVideo(Video):
         """Frames per second; the mean where the rate varies."""
         return self._fps
 
+    @property
+    def times(self) -> Tensor:
+        """When each frame is shown, float64 (len), rising seconds from 0 for the first frame."""
+        if self.table is None:  # time stamps that do not tell frames apart tell no times either
+            return super().times
+        return seconds_from_first(self.table.frames, self._stream.time_base or Fraction(1))
+
     def _release(self) -> None:
         self._container.close()
 
-    def _read_table(self) -> _FrameTable | None:
+    def _read_table(self) -> FrameTable | None:
         """List the playable frames; None where time stamps do not tell them apart."""
         decoder = self._stream.codec_context
         if self._container.format.name == "avi" and decoder.has_b_frames:
             return None  # AVI stores no times of display, and those that FFmpeg makes up are off
         frames: list[int] = []
         key_frames: list[int] = []
+        codec = decoder.codec.canonical_name
         for packet in self._walk_packets():
-            if packet.pts is None:
+            shown = is_shown(codec, memoryview(packet))
+            if packet.pts is None or shown is None:
                 return None
             if packet.is_keyframe:
                 key_frames.append(packet.pts)
+            is_playable = shown and not packet.is_discard
             # Ahead of the first key frame, in decoding or display, stand frames that lack another.
-            if key_frames and packet.pts >= key_frames[0] and not packet.is_discard:
+            if key_frames and packet.pts >= key_frames[0] and is_playable:
                 frames.append(packet.pts)
         if len(set(frames)) < len(frames):
             return None
         in_order = all(a < b for a, b in pairwise(frames))
         if in_order and decoder.has_b_frames and not self._is_shown_in_order():
             return None
-        return _FrameTable(sorted(frames), sorted(key_frames))
+        return FrameTable(sorted(frames), sorted(key_frames))
 
     def _walk_packets(self) -> "Iterator[Packet[VideoStream]]":
         """All packets, in decoding order."""
@@ -115,7 +141,7 @@ class PyAVVideo(Video):
                     count += 1
                     yield packet
         except Exception as error:  # damaged files raise many types
-            raise _video_error(self.path, f"damaged after {count} frames", error) from error
+            raise as_video_error(self.path, f"damaged after {count} frames", error) from error
         if count < len(self._stream.index_entries):
             listed = sum(entry.size > 0 for entry in self._stream.index_entries)
             if count < listed:
@@ -130,7 +156,7 @@ class PyAVVideo(Video):
             frames = islice(self._decode_from_start(by_time=False), _REORDERING_FRAMES)
             times = [frame.pts or 0 for _, frame in frames]
         except Exception as error:
-            raise _video_error(self.path, "frame 0 cannot be decoded", error) from error
+            raise as_video_error(self.path, "frame 0 cannot be decoded", error) from error
         return all(a < b for a, b in pairwise(times))
 
     def _count_frames(self) -> int:
@@ -139,26 +165,26 @@ class PyAVVideo(Video):
             for _ in self._decode_from_start(by_time=False):
                 count += 1
         except Exception as error:
-            raise _video_error(self.path, f"undecodable after {count} frames", error) from error
+            raise as_video_error(self.path, f"undecodable after {count} frames", error) from error
         return count
 
     def _measure_fps(self) -> float:
-        if self._table and self._num_frames > 1:
-            span = self._table.frames[-1] - self._table.frames[0]
+        if self.table and self._num_frames > 1:
+            span = self.table.frames[-1] - self.table.frames[0]
             return float((self._num_frames - 1) / (span * (self._stream.time_base or Fraction(1))))
         return float(self._stream.average_rate or self._stream.guessed_rate or 1)
 
     def _read(self, indices: list[int]) -> Tensor:
-        names = [self._table.frames[index] for index in indices] if self._table else indices
-        images = _Images(names, self._size, self._reformatter)
+        names = [self.table.frames[index] for index in indices] if self.table else indices
+        images = Images(names, self._size, self._reformatter, self.allocate)
         try:
-            if self._table:
-                images.take(self._decode_stretches(names, self._table.key_frames))
+            if self.table:
+                images.take(self._decode_stretches(names, self.table.key_frames))
             if images.missing:  # no table, or a seek or a decoder that misbehaves
-                images.take(self._decode_from_start(by_time=self._table is not None))
+                images.take(self._decode_from_start(by_time=self.table is not None))
         except Exception as error:
             reason = f"frame {indices[images.first_missing]} cannot be decoded"
-            raise _video_error(self.path, reason, error) from error
+            raise as_video_error(self.path, reason, error) from error
         if images.missing:
             number = indices[images.first_missing]
             raise VideoError(f"{self.path}: frame {number} is in the container but never decoded")
@@ -167,8 +193,8 @@ class PyAVVideo(Video):
     def _decode_from_start(self, *, by_time: bool) -> Iterator[tuple[int | None, VideoFrame]]:
         """Decode everything; name frames by time stamp, or by number."""
         self._container.close()
-        self._container = _open_container(self.path)
-        self._stream = _prepare_stream(self._container, self.path)
+        self._container = open_container(self.path)
+        self._stream = prepare_stream(self._container, self.path)
         for number, frame in enumerate(self._container.decode(self._stream)):
             yield frame.pts if by_time else number, frame
 
@@ -219,102 +245,3 @@ class PyAVVideo(Video):
                 break
         if has_input:  # a decoder that is told to finish twice takes it for an error
             yield from decoder.decode(None)
-
-
-class _Images:
-    """The wanted frames as RGB in one array; no other frame is converted.
-
-    Args:
-        names: What frames are asked for by; distinct, in the order of the result.
-        size: Width and height that all frames get, should they change on the way.
-        reformatter: Kept between calls; setting one up costs as much as converting a frame.
-    """
-
-    def __init__(
-        self, names: list[int], size: tuple[int, int], reformatter: VideoReformatter
-    ) -> None:
-        self.rgb = np.empty((0, 0, 0, 3), dtype=np.uint8)
-        self.missing = set(names)
-        self._positions = {name: position for position, name in enumerate(names)}
-        self._width, self._height = size
-        self._reformatter = reformatter
-
-    @property
-    def first_missing(self) -> int:
-        """Position in the result of the first frame not yet taken."""
-        return min((self._positions[name] for name in self.missing), default=0)
-
-    def take(self, named_frames: Iterable[tuple[int | None, VideoFrame]]) -> None:
-        """Convert the missing ones among these frames; stop when none is missing."""
-        for name, frame in named_frames:
-            if name in self.missing:
-                self._put(self._positions[name], frame)
-                self.missing.remove(name)
-                if not self.missing:
-                    return
-
-    def _put(self, position: int, frame: VideoFrame) -> None:
-        converted = self._reformatter.reformat(
-            frame, width=self._width, height=self._height, format="rgb24", threads=1
-        )
-        upright = np.rot90(converted.to_ndarray(), round(frame.rotation / 90) % 4)  # (H, W, 3)
-        if not len(self.rgb):
-            self.rgb = np.empty((len(self._positions), *upright.shape), dtype=np.uint8)
-        self.rgb[position] = upright
-
-
-def _open_container(path: Path) -> InputContainer:
-    try:
-        # The protocol is named so that a colon in a file's name is none, and held to files so
-        # that a play list in a video's name does not reach for the network.
-        return av.open(
-            f"file:{path}", metadata_errors="ignore", options={"protocol_whitelist": "file"}
-        )
-    except Exception as error:
-        raise _video_error(path, "not a readable video", error) from error
-
-
-def _prepare_stream(container: InputContainer, path: Path) -> VideoStream:
-    """Pick the video stream, and have the demuxer pass over all others."""
-    streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
-    if not streams:
-        raise VideoError(f"{path}: no video stream, expected one")
-    best = container.streams.best("video")
-    chosen = next((s for s in streams if best and s.index == best.index), streams[0])
-    if chosen.codec_context is None:
-        raise VideoError(f"{path}: no decoder for the codec of its video stream")
-    for stream in container.streams:
-        if stream.index != chosen.index:
-            stream.discard = Discard.all
-    # Workers decode side by side; threads would compete with them and do not survive a fork.
-    chosen.codec_context.thread_count = 1
-    chosen.codec_context.thread_type = "NONE"
-    return chosen
-
-
-def _video_error(path: Path, reason: str, error: Exception) -> VideoError:
-    if isinstance(error, VideoError):
-        return error
-    detail = error.strerror if isinstance(error, av.error.FFmpegError) else str(error)
-    return VideoError(f"{path}: {reason} ({detail})")
-
-
-@functools.cache
-def _warn_once(kind: str) -> None:
-    _logger.warning("decord is passed over for %s; PyAV reads them", kind)
-
-
-def open_instead_of_decord(path: Path, kind: str) -> PyAVVideo:
-    """Open a file that decord should have read, and log why not, once per kind and process.
-
-    Args:
-        path: The video file.
-        kind: The files that decord is not used for, in the plural: "fragmented mp4 files".
-
-    Raises:
-        VideoError: PyAV cannot read it either.
-    """
-    video = PyAVVideo(path)
-    _warn_once(kind)
-    _logger.debug("%s: one of the %s", path, kind)
-    return video

@@ -5,46 +5,61 @@ import importlib.util
 import stat
 from pathlib import Path
 
+from video_uniformer.data.decoding.fallback import open_instead
 from video_uniformer.data.decoding.frame_folder import FrameFolder
 from video_uniformer.data.decoding.interface import Video, VideoError
 from video_uniformer.data.decoding.mp4 import UnsuitableError
-from video_uniformer.data.decoding.pyav import PyAVVideo, open_instead_of_decord
+from video_uniformer.data.decoding.pyav import PyAVVideo
+from video_uniformer.data.decoding.salvage import salvage_video
+from video_uniformer.data.decoding.scaling import check_short_side
 
 __all__ = ["DECODERS", "Video", "VideoError", "open_video"]
 
-DECODERS = ("decord", "pyav")
+DECODERS = ("auto", "decord", "pyav", "torchcodec")
 
 
-def open_video(path: str | Path, decoder: str = "decord") -> Video:
+def open_video(
+    path: str | Path,
+    decoder: str = "auto",
+    *,
+    salvage: bool = False,
+    short_side: int | None = None,
+) -> Video:
     """Open a video file, or a folder of numbered pictures, for reading frames by number.
 
     Args:
         path: A folder is read as pictures, whatever the decoder.
-        decoder: `pyav` reads every file with PyAV. `decord` reads with decord where it is
-            installed and known to be exact, and with PyAV otherwise; the log says so, once per
-            kind of file and process.
+        decoder: `pyav` reads every file with PyAV. `auto` reads with decord where it is installed
+            and a look at the file's index says that it is exact, and with PyAV otherwise;
+            `video.decoder` and `video.choice` tell which and why. `decord` does the same, and
+            logs, once per kind of file and process, what goes to PyAV instead; so does
+            `torchcodec`, which is an extra.
+        salvage: Open a damaged file as the video of its intact frames, numbered from 0 on;
+            `video.salvaged` says what was lost. The whole file is decoded to find them.
+        short_side: Pixels that the shorter side of larger frames is scaled down to, with the
+            aspect ratio kept. PyAV does that while it converts to RGB, so it reads these.
 
     Raises:
-        ValueError: There is no such decoder.
+        ValueError: There is no such decoder, it is not installed, or `short_side` is no number of
+            pixels.
         VideoError: The path is missing, or not a readable video.
     """
     if decoder not in DECODERS:
-        raise ValueError(
-            f"decoder is {decoder!r}, expected {' or '.join(DECODERS)}{_hint(decoder)}"
-        )
+        names = f"{', '.join(DECODERS[:-1])} or {DECODERS[-1]}"
+        raise ValueError(f"decoder is {decoder!r}, expected {names}{_hint(decoder)}")
+    check_short_side(short_side)
     path = Path(path)
-    try:
-        status = path.stat()
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise VideoError(f"{path}: {reason}, expected a video or a folder of frames") from error
-    if stat.S_ISDIR(status.st_mode):
-        return FrameFolder(path)
-    if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for its writer
-        raise VideoError(f"{path}: not a file, expected a video or a folder of frames")
-    if status.st_size == 0:
-        raise VideoError(f"{path}: the file is empty, expected a video")
-    return PyAVVideo(path) if decoder == "pyav" else _open_with_decord(path)
+    if _is_folder(path):
+        return FrameFolder(path, short_side=short_side)
+    if salvage:
+        return salvage_video(path, short_side=short_side)
+    if decoder == "pyav":
+        return PyAVVideo(path, short_side=short_side)
+    if short_side is not None:  # other decoders scale with differences that can be seen
+        return open_instead(path, decoder, "frames to be scaled down", short_side=short_side)
+    return (
+        _open_with_torchcodec(path) if decoder == "torchcodec" else _open_with_decord(path, decoder)
+    )
 
 
 def _hint(decoder: str) -> str:
@@ -52,13 +67,49 @@ def _hint(decoder: str) -> str:
     return f"; did you mean {nearest[0]!r}?" if nearest else ""
 
 
-def _open_with_decord(path: Path) -> Video:
+def _is_folder(path: Path) -> bool:
+    """Tell a folder from a file; refuse what is neither, or empty."""
+    try:
+        status = path.stat()
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise VideoError(f"{path}: {reason}, expected a video or a folder of frames") from error
+    if stat.S_ISDIR(status.st_mode):
+        return True
+    if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for its writer
+        raise VideoError(f"{path}: not a file, expected a video or a folder of frames")
+    if status.st_size == 0:
+        raise VideoError(f"{path}: the file is empty, expected a video")
+    return False
+
+
+def _open_with_decord(path: Path, asked_for: str) -> Video:
     if importlib.util.find_spec("decord") is None:
-        return open_instead_of_decord(path, "all files, as it is not installed")
+        return open_instead(path, asked_for, "all files, as it is not installed")
     # Here and not above: decord has wheels for Linux on x86-64 only, and PyAV serves elsewhere.
     from video_uniformer.data.decoding.decord import DecordVideo
 
     try:
-        return DecordVideo(path)
+        return DecordVideo(path, asked_for=asked_for)
     except UnsuitableError as reason:
-        return open_instead_of_decord(path, str(reason))
+        return open_instead(path, asked_for, str(reason))
+
+
+def _open_with_torchcodec(path: Path) -> Video:
+    if importlib.util.find_spec("torchcodec") is None:
+        raise ValueError(
+            "decoder is 'torchcodec', which is not installed, expected it beside FFmpeg's shared "
+            "libraries: pip install torchcodec"
+        )
+    # Here and not above: it is an extra, and loads FFmpeg's shared libraries when imported.
+    try:
+        from video_uniformer.data.decoding.torchcodec import TorchCodecVideo
+    except RuntimeError as error:
+        raise ValueError(
+            "decoder is 'torchcodec', but FFmpeg's shared libraries are missing, expected those "
+            "of FFmpeg 4 to 9"
+        ) from error
+    try:
+        return TorchCodecVideo(path)
+    except UnsuitableError as reason:
+        return open_instead(path, "torchcodec", str(reason))

@@ -1,0 +1,61 @@
+"""`video-uniformer-probe`: what files are, for people and for programs."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from video_uniformer.cli import probe
+
+
+def test_a_file_is_described(run: Callable, video_file: Callable) -> None:
+    path = video_file(name="a clip [1].mp4")
+    ran = run(probe.main, str(path))
+    assert ran.status == 0
+    assert "decord: a plain mp4 or mov file, which decord reads exactly" in ran.out
+    for part in ("a clip [1].mp4", "h264, yuv420p of 8 bits", "64x48", "32 playable", "constant"):
+        assert part in ran.out
+
+
+def test_every_file_is_one_line_of_json(run: Callable, video_file: Callable) -> None:
+    paths = [str(video_file(name=name)) for name in ("a.mp4", "b.mkv")]
+    ran = run(probe.main, *paths, "--json")
+    facts = [json.loads(line) for line in ran.out.splitlines()]
+    assert ran.status == 0
+    assert [fact["path"] for fact in facts] == paths
+    assert [fact["decoder"] for fact in facts] == ["decord", "pyav"]
+
+
+def test_video_files_below_a_folder_are_found(
+    run: Callable, video_file: Callable, tmp_path: Path
+) -> None:
+    (tmp_path / "videos/more").mkdir(parents=True)
+    for name in ("videos/b.mp4", "videos/more/a.mp4"):
+        video_file(name=name)
+    (tmp_path / "videos/list.csv").write_text("b.mp4 0\n")
+    ran = run(probe.main, str(tmp_path / "videos"), "--json")
+    found = [json.loads(line)["path"] for line in ran.out.splitlines()]
+    assert found == [str(tmp_path / "videos" / name) for name in ("b.mp4", "more/a.mp4")]
+
+
+def test_a_file_that_fails_is_named_and_the_others_are_described(
+    run: Callable, video_file: Callable, tmp_path: Path
+) -> None:
+    (tmp_path / "a.mp4").write_text("no video\n" * 99)
+    ran = run(probe.main, str(tmp_path / "a.mp4"), str(video_file(name="b.mp4")), "--json")
+    assert ran.status == 1
+    assert ran.err.startswith(f"error: {tmp_path / 'a.mp4'}: not a readable video (")
+    assert json.loads(ran.out)["num_frames"] == 32
+
+
+def test_a_folder_without_a_video_file_is_an_error(run: Callable, tmp_path: Path) -> None:
+    ran = run(probe.main, str(tmp_path))
+    assert ran.status == 1
+    assert ran.err == f"error: {tmp_path}: no video file there, expected one\n"
+
+
+def test_what_is_said_of_an_unusual_file(run: Callable, shared_data: Path) -> None:
+    formats = shared_data / "videos/formats"
+    ran = run(probe.main, str(formats / "rotated_90.mov"), str(formats / "flower_fragmented.mp4"))
+    assert ran.status == 0
+    assert "320x568, turned by -90 degrees" in ran.out
+    assert "150 playable, the container gives no number" in ran.out
