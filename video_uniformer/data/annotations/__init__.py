@@ -9,6 +9,7 @@ they are known beforehand. An annotation file that is itself relative is looked 
 from video_uniformer.data.annotations.class_names import read_class_names
 from video_uniformer.data.annotations.folders import read_folders, read_split_folders
 from video_uniformer.data.annotations.lists import read_frame_list, read_list
+from video_uniformer.data.annotations.manifest import read_manifest
 from video_uniformer.data.annotations.published import (
     read_hmdb51,
     read_kinetics_csv,
@@ -26,6 +27,7 @@ __all__ = [
     "read_hmdb51",
     "read_kinetics_csv",
     "read_list",
+    "read_manifest",
     "read_something_json",
     "read_split_folders",
     "read_ucf101",
