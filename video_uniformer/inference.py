@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from video_uniformer.data.decoding import open_video
+from video_uniformer.data.bad_videos import BadVideoPolicy, VideoReader
+from video_uniformer.data.decoding import Video, VideoError
 from video_uniformer.data.sampling import ClipSpec, test_sampler
 from video_uniformer.data.transforms import eval_transform
 from video_uniformer.models.checkpoint import open_checkpoint
@@ -30,12 +31,14 @@ class Prediction:
         probabilities: (K,) float32, summing to 1.
         class_names: K names.
         frames: (clips, T) numbers of the frames that were looked at.
+        problem: What is wrong with a video of which only the intact frames were used; else empty.
     """
 
     path: Path
     probabilities: Tensor
     class_names: tuple[str, ...]
     frames: Tensor
+    problem: str = ""
 
     def top(self, k: int = 5) -> list[tuple[str, float]]:
         """The `k` most probable classes with their probabilities, best first."""
@@ -56,6 +59,9 @@ class VideoClassifier:
         fusion: "logits" or "probabilities": what is averaged over the views.
         decoder: Decoder of the videos.
         device: Where the network runs.
+        deadline_seconds: The longest wait for opening a video, and for reading its frames, which a
+            process of its own then does; None waits for ever.
+        salvage: Use the intact frames of a damaged video.
 
     Raises:
         ValueError: the number of names is not the network's number of classes, or there is no such
@@ -69,8 +75,10 @@ class VideoClassifier:
         clip: ClipSpec,
         class_names: Sequence[str],
         fusion: str = "logits",
-        decoder: str = "decord",
+        decoder: str = "auto",
         device: str | torch.device = "cpu",
+        deadline_seconds: float | None = None,
+        salvage: bool = False,
     ) -> None:
         if len(class_names) != network.num_classes:
             raise ValueError(
@@ -84,6 +92,9 @@ class VideoClassifier:
         self.decoder = decoder
         self.device = torch.device(device)
         self._sampler, self._transform = test_sampler(clip), eval_transform(clip)
+        on_bad_video = "salvage" if salvage else "raise"
+        policy = BadVideoPolicy(on_bad_video, deadline_seconds=deadline_seconds)
+        self._reader = VideoReader(policy, decoder)
 
     @torch.inference_mode()
     def __call__(self, path: str | Path) -> Prediction:
@@ -92,15 +103,37 @@ class VideoClassifier:
         Raises:
             ValueError: the video cannot be read; the message names it.
         """
-        with open_video(path, self.decoder) as video:
-            frames = self._sampler(len(video))
-            views = self._transform(video.frames(frames))
+        frames, indices, problem = self._look(Path(path))
+        views = self._transform(frames)
         logits_VK = self.network(views.to(self.device)).float()
         if self.fusion == "logits":
             probabilities = logits_VK.mean(0).softmax(0)
         else:
             probabilities = logits_VK.softmax(1).mean(0)
-        return Prediction(Path(path), probabilities.cpu(), self.class_names, frames)
+        return Prediction(Path(path), probabilities.cpu(), self.class_names, indices, problem)
+
+    def pictures(self, path: str | Path) -> Tensor:
+        """The frames that the answer for a video rests on, uint8 (clips, T, H, W, 3).
+
+        Raises:
+            ValueError: the video cannot be read; the message names it.
+        """
+        return self._look(Path(path))[0]
+
+    def _look(self, path: Path) -> tuple[Tensor, Tensor, str]:
+        """Frames and their numbers, and what is wrong with the video."""
+        indices = torch.empty(0)
+
+        def pick(video: Video) -> Tensor:
+            nonlocal indices
+            times = video.times if self.clip.by == "time" else None
+            indices = self._sampler(len(video), times)
+            return video.frames(indices)
+
+        reading = self._reader.read(path, pick)
+        if reading.frames is None:
+            raise VideoError(f"{path}: {reading.problem}")
+        return reading.frames, indices, reading.problem
 
 
 def load_classifier(
@@ -108,8 +141,10 @@ def load_classifier(
     *,
     class_names: Sequence[str] | None = None,
     clip: Mapping[str, Any] | None = None,
-    decoder: str = "decord",
+    decoder: str = "auto",
     device: str | torch.device = "cpu",
+    deadline_seconds: float | None = None,
+    salvage: bool = False,
 ) -> VideoClassifier:
     """Make a classifier of a checkpoint: one of ours, or a published file.
 
@@ -126,6 +161,8 @@ def load_classifier(
         clip: Fields of `ClipSpec` that replace the checkpoint's, such as {"num_clips": 4}.
         decoder: Decoder of the videos.
         device: Where the network runs.
+        deadline_seconds: As for `VideoClassifier`.
+        salvage: As for `VideoClassifier`.
 
     Raises:
         ValueError: the file is unreadable, fits no variant, or class names are missing.
@@ -148,6 +185,8 @@ def load_classifier(
         fusion=facts.get("fusion", "logits"),
         decoder=decoder,
         device=device,
+        deadline_seconds=deadline_seconds,
+        salvage=salvage,
     )
 
 

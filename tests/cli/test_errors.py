@@ -1,10 +1,17 @@
 """What a user got wrong is said in one line."""
 
+import re
+
 import pytest
 from hydra.errors import InstantiationException
 from omegaconf.errors import MissingMandatoryValue
 
-from video_uniformer.cli.errors import TRACEBACK_VARIABLE, one_line_errors, reason
+from video_uniformer.cli.errors import (
+    TRACEBACK_VARIABLE,
+    loader_advice,
+    one_line_errors,
+    reason,
+)
 from video_uniformer.data.decoding import VideoError
 
 FROM_A_WORKER = """Caught VideoError in DataLoader worker process 0.
@@ -61,3 +68,47 @@ def test_traceback_can_be_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(TRACEBACK_VARIABLE, "1")
     with pytest.raises(ValueError, match="why"), one_line_errors():
         raise ValueError("why")
+
+
+FULL = """Caught RuntimeError in DataLoader worker process 1.
+Original Traceback (most recent call last):
+  File "worker.py", line 3, in fetch
+RuntimeError: unable to write to file </torch_12_34_0>: No space left on device (28)
+"""
+HANDLES = "received 0 items of ancdata"
+
+
+def of_a_signal(name: str) -> RuntimeError:
+    """As the loader tells of a worker's death, with the signal in the cause."""
+    outer = RuntimeError("DataLoader worker (pid(s) 12) exited unexpectedly")
+    outer.__cause__ = RuntimeError(f"DataLoader worker (pid 12) is killed by signal: {name}. ")
+    return outer
+
+
+@pytest.mark.parametrize(
+    ("error", "advice"),
+    [
+        (of_a_signal("Killed"), r"a loader worker was ended .*data.num_workers .*signal: Killed"),
+        (of_a_signal("Bus error"), "the shared memory that loader workers hand batches over in is"),
+        (RuntimeError(FULL), r"the shared memory .* is full: enlarge /dev/shm .*left on device"),
+        (
+            RuntimeError(
+                "unable to open shared memory object </torch_1> in read-write mode: "
+                "Too many open files (24)"
+            ),
+            "loader workers ran out of file handles",
+        ),
+        (RuntimeError(HANDLES), "loader workers ran out of file handles: raise the limit"),
+        (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), None),
+        (RuntimeError("Caught RuntimeError in DataLoader worker process 1.\nKeyError: 3"), None),
+    ],
+)
+def test_advice_fits_what_the_loader_lacks(error: RuntimeError, advice: str | None) -> None:
+    given = loader_advice(error)
+    assert (given is None) == (advice is None)
+    assert advice is None or re.match(advice, str(given))
+
+
+def test_other_error_of_torch_keeps_its_traceback() -> None:
+    with pytest.raises(RuntimeError, match="shapes"), one_line_errors():
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")

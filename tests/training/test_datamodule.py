@@ -12,6 +12,7 @@ from torch import Tensor
 
 from video_uniformer import ClipSpec
 from video_uniformer.data.annotations import read_class_names, read_list
+from video_uniformer.data.bad_videos import BadVideoPolicy
 from video_uniformer.data.dataset import VideoDataset
 from video_uniformer.data.sampling import train_sampler
 from video_uniformer.data.transforms import train_transform
@@ -213,6 +214,29 @@ def test_workers_are_shared_among_the_processes_of_a_machine(
 ) -> None:
     monkeypatch.setenv("LOCAL_WORLD_SIZE", local_processes)
     assert 1 <= make(tmp_path, num_workers=None).num_workers <= at_most
+
+
+def test_each_data_set_gets_the_policy_of_its_split(tmp_path: Path) -> None:
+    given = {}
+
+    def keep(split: str, *, bad_videos: BadVideoPolicy, **_: Any) -> Numbers:
+        given[split] = bad_videos.on_bad_video
+        return Numbers(7)
+
+    datamodule = DataModule(
+        root=tmp_path,
+        datasets={split: partial(keep, split) for split in ("train", "val", "test")},
+        batch_size=2,
+        bad_videos=BadVideoPolicy("skip", in_training="substitute"),
+    )
+    for split in ("train", "val", "test"):
+        datamodule.dataset(split)
+    assert given == {"train": "substitute", "val": "skip", "test": "skip"}
+
+
+def test_substitutes_in_evaluation_are_refused_at_the_start(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="on_bad_video is 'substitute' for 'val', where a video"):
+        make(tmp_path, bad_videos=BadVideoPolicy("substitute"))
 
 
 @pytest.fixture

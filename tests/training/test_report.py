@@ -9,15 +9,19 @@ import pytest
 import torch
 from PIL import Image
 
+from video_uniformer.training.accounts import SALVAGED, SKIPPED
 from video_uniformer.training.report import write_report
 from video_uniformer.training.scores import ScoreTable
 
 NAMES = ["walk", "sit, slowly", "fall"]
 # Videos 1, 4 and 5 of six: two walk, of which one looks like a fall; one sits, and is seen to.
+# Video 2 was skipped, and the run ended before videos 0 and 3; of video 5 some frames are lost.
 TABLE = ScoreTable(
-    torch.tensor([1, 4, 5]),
-    torch.tensor([0, 0, 1]),
-    torch.tensor([[0.6, 0.3, 0.1], [0.2, 0.3, 0.5], [0.1, 0.8, 0.1]]).log(),
+    torch.tensor([1, 2, 4, 5]),
+    torch.tensor([0, 2, 0, 1]),
+    torch.tensor([[0.6, 0.3, 0.1], [math.nan] * 3, [0.2, 0.3, 0.5], [0.1, 0.8, 0.1]]).log(),
+    torch.tensor([0, SKIPPED, 0, SALVAGED]),
+    ("", "the file is empty", "", "cut short"),
 )
 
 
@@ -39,17 +43,24 @@ def test_metrics_are_those_of_the_table(report: Path) -> None:
     loss = -(math.log(0.6) + math.log(0.2) + math.log(0.8)) / 3
     assert json.loads((report / "metrics.json").read_text()) == {
         "videos": 3,
+        "evaluated": 3,
+        "listed": 6,
         "loss": pytest.approx(loss, abs=5e-5),
         "top1": 0.666667,
     }
 
 
-def test_scores_have_one_row_a_video(report: Path) -> None:
+def test_scores_have_one_row_for_every_listed_video(report: Path) -> None:
+    head = ["path", "label", "predicted", "correct", "status", "reason"]
+    seat, none = "sit, slowly", [""] * 3
     assert read_csv(report / "scores.csv") == [
-        ["path", "label", "predicted", "correct", "walk", "sit, slowly", "fall"],
-        ["video 1.mp4", "walk", "walk", "1", "0.6", "0.3", "0.1"],
-        ["video 4.mp4", "walk", "fall", "0", "0.2", "0.3", "0.5"],
-        ["video 5.mp4", "sit, slowly", "sit, slowly", "1", "0.1", "0.8", "0.1"],
+        [*head, "walk", seat, "fall"],
+        ["video 0.mp4", "", "", "", "not reached", "", *none],
+        ["video 1.mp4", "walk", "walk", "1", "ok", "", "0.6", "0.3", "0.1"],
+        ["video 2.mp4", "fall", "", "", "skipped", "the file is empty", *none],
+        ["video 3.mp4", "", "", "", "not reached", "", *none],
+        ["video 4.mp4", "walk", "fall", "0", "ok", "", "0.2", "0.3", "0.5"],
+        ["video 5.mp4", seat, seat, "1", "salvaged", "cut short", "0.1", "0.8", "0.1"],
     ]
 
 
@@ -73,9 +84,19 @@ def test_confusion_counts_predictions_of_each_label(report: Path) -> None:
 
 @pytest.mark.parametrize("num_classes", [25, 80])
 def test_confusion_is_drawn_for_few_and_many_classes(num_classes: int, tmp_path: Path) -> None:
-    table = ScoreTable(torch.arange(3), torch.tensor([0, 1, 1]), torch.eye(num_classes)[:3])
+    labels, all_well = torch.tensor([0, 1, 1]), torch.zeros(3, dtype=torch.long)
+    scores = torch.eye(num_classes)[:3]
+    table = ScoreTable(torch.arange(3), labels, scores, all_well, ("",) * 3)
     names = [rf"class $\{index}$" for index in range(num_classes)]  # signs of a formula
     write_report(tmp_path, table, paths=[Path("a.mp4")] * 3, class_names=names)
     with Image.open(tmp_path / "confusion.png") as image:
         assert image.format == "PNG"
         assert min(image.size) >= 400
+
+
+def test_report_on_no_video_is_refused(tmp_path: Path) -> None:
+    skipped = torch.full((6,), SKIPPED)
+    scores = torch.full((6, 3), math.nan)
+    table = ScoreTable(torch.arange(6), torch.zeros(6).long(), scores, skipped, ("bad",) * 6)
+    with pytest.raises(ValueError, match="evaluated 0 of 6 videos"):
+        write_report(tmp_path, table, paths=[Path("a.mp4")] * 6, class_names=NAMES)

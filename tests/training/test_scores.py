@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from video_uniformer.training.accounts import SALVAGED, SKIPPED
 from video_uniformer.training.scores import ScoreTable, VideoScores, fuse_views
 
 # One video, two views, two classes: probabilities 0.8 and 0.4 of the first class.
@@ -62,8 +63,9 @@ def scored(order: list[int], batch_sizes: list[int]) -> ScoreTable:
 
 
 def assert_same(table: ScoreTable, expected: ScoreTable) -> None:
-    for name, value in expected._asdict().items():
-        assert torch.equal(getattr(table, name), value), name
+    assert table.problem == expected.problem
+    for name in ("video_index", "label", "scores", "status"):
+        assert torch.equal(getattr(table, name), getattr(expected, name)), name
     summary = table.summary()
     assert {name: float(value) for name, value in summary.items()} == {
         name: float(value) for name, value in expected.summary().items()
@@ -119,7 +121,8 @@ def test_table_of_one_video_has_the_axes_of_any_table() -> None:
     metric = VideoScores()
     metric.update(torch.tensor([3]), torch.tensor([1]), torch.eye(2)[1:])
     table = metric.table()
-    assert [tuple(column.shape) for column in table] == [(1,), (1,), (1, 2)]
+    assert [tuple(column.shape) for column in table[:4]] == [(1,), (1,), (1, 2), (1,)]
+    assert table.problem == ("",)
     assert float(table.summary()["top1"]) == 1
 
 
@@ -130,7 +133,9 @@ def test_scores_are_kept_in_float32_whatever_comes() -> None:
 
 
 def table_of(scores: list[list[float]], labels: list[int]) -> ScoreTable:
-    return ScoreTable(torch.arange(len(labels)), torch.tensor(labels), torch.tensor(scores))
+    status, problem = torch.zeros(len(labels), dtype=torch.long), ("",) * len(labels)
+    columns = torch.arange(len(labels)), torch.tensor(labels), torch.tensor(scores)
+    return ScoreTable(*columns, status, problem)
 
 
 def plain(summary: dict[str, Tensor]) -> dict[str, float]:
@@ -169,3 +174,59 @@ def test_fewer_than_five_classes_have_no_top5() -> None:
 
 def test_five_classes_have_a_top5_of_one() -> None:
     assert float(table_of([[0.0, 1, 2, 3, 4]], [0]).summary()["top5"]) == 1
+
+
+BAD = {1: "the file is empty", 4: "no answer within 3 s"}
+
+
+def scored_with_bad(batch_sizes: list[int]) -> ScoreTable:
+    """The table of seven videos of which two were skipped and one salvaged."""
+    torch.manual_seed(3)
+    scores, labels = torch.randn(7, 6), torch.arange(7) % 6
+    status = torch.tensor([0, SKIPPED, 0, SALVAGED, SKIPPED, 0, 0])
+    problems = {**BAD, 3: "cut short"}
+    metric = VideoScores()
+    for batch in torch.arange(7).split(batch_sizes):
+        texts = [problems.get(index, "") for index in batch.tolist()]
+        metric.update(batch, labels[batch], scores[batch], status[batch], texts)
+    return metric.table()
+
+
+@pytest.mark.parametrize("batch_sizes", [[7], [1] * 7, [2, 2, 3], [4, 3]])
+def test_skipped_videos_leave_the_metrics_of_the_others(batch_sizes: list[int]) -> None:
+    torch.manual_seed(3)
+    scores, labels = torch.randn(7, 6), torch.arange(7) % 6
+    good = torch.tensor([0, 2, 3, 5, 6])
+    metric = VideoScores()
+    metric.update(good, labels[good], scores[good])
+    table = scored_with_bad(batch_sizes)
+    assert plain(table.summary()) == plain(metric.table().summary())
+    assert table.evaluated().video_index.tolist() == good.tolist()
+
+
+def test_table_tells_status_and_problem_of_every_video() -> None:
+    table = scored_with_bad([3, 4])
+    assert table.status.tolist() == [0, SKIPPED, 0, SALVAGED, SKIPPED, 0, 0]
+    assert table.problem == ("", BAD[1], "", "cut short", BAD[4], "", "")
+    assert table.evaluated().problem == ("", "", "cut short", "", "")
+
+
+def test_skipped_videos_have_no_scores() -> None:
+    assert scored_with_bad([7]).scores.isnan().all(1).nonzero().flatten().tolist() == [1, 4]
+
+
+def test_problems_are_forgotten_at_a_reset() -> None:
+    metric, index = VideoScores(), torch.tensor([0])
+    metric.update(index, index, torch.zeros(1, 2), torch.tensor([SKIPPED]), ["damaged"])
+    metric.reset()
+    metric.update(index, index, torch.zeros(1, 2), torch.tensor([SALVAGED]), [""])
+    assert metric.table().problem == ("",)
+
+
+def test_metrics_of_no_video_are_refused() -> None:
+    index = torch.arange(2)
+    metric = VideoScores()
+    skipped = torch.full((2,), SKIPPED)
+    metric.update(index, index, torch.zeros(2, 2), skipped, ["it is empty", "it is text"])
+    with pytest.raises(ValueError, match=r"evaluated 0 of 2 videos, .*; the first: it is empty"):
+        metric.table().summary()

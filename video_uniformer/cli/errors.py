@@ -20,6 +20,26 @@ USER_ERRORS = (
 )
 TRACEBACK_VARIABLE = "HYDRA_FULL_ERROR"
 
+# How torch says that a loader's worker died or could not hand over its batch, and what helps. The
+# order matters: what fills the shared memory, or takes all file handles, may kill workers too.
+LOADER_DEATHS = (
+    (
+        r"Too many open files|items of ancdata",
+        "loader workers ran out of file handles: raise the limit (ulimit -n 65536), or lower "
+        "data.num_workers",
+    ),
+    (
+        r"Bus error|torch_\w+>.*No space left on device|shared memory",
+        "the shared memory that loader workers hand batches over in is full: enlarge /dev/shm "
+        "(docker run --shm-size=8g), or lower data.num_workers",
+    ),
+    (
+        r"DataLoader worker \(pid.*\) (is killed|exited)",
+        "a loader worker was ended from outside, as happens when memory runs out: lower "
+        "data.num_workers or data.batch_size",
+    ),
+)
+
 
 @contextmanager
 def one_line_errors() -> Iterator[None]:
@@ -34,6 +54,29 @@ def one_line_errors() -> Iterator[None]:
             raise
         print(f"error: {reason(error)}", file=sys.stderr)
         raise SystemExit(1) from None
+    except RuntimeError as error:
+        advice = loader_advice(error)
+        if advice is None or os.environ.get(TRACEBACK_VARIABLE) == "1":
+            raise
+        print(f"error: {advice}", file=sys.stderr)
+        raise SystemExit(1) from None
+
+
+def loader_advice(error: BaseException) -> str | None:
+    """What to do about a loader's worker that died, with torch's words; None if none did.
+
+    Torch tells the signal in the error that its own error was raised from.
+    """
+    texts: list[str] = []
+    link: BaseException | None = error
+    while link is not None and str(link) not in texts:
+        texts.append(str(link))
+        link = link.__cause__ or link.__context__
+    for pattern, advice in LOADER_DEATHS:
+        for text in reversed(texts):
+            if found := re.search(rf"[^\n]*({pattern})[^\n]*", text):
+                return f"{advice} ({found[0].strip()})"
+    return None
 
 
 def reason(error: BaseException) -> str:

@@ -15,7 +15,7 @@ from video_uniformer.cli.errors import one_line_errors, reason
 from video_uniformer.contact_sheet import save_contact_sheet
 from video_uniformer.data.annotations import read_class_names
 from video_uniformer.data.annotations.folders import find_videos
-from video_uniformer.data.decoding.video import DECODERS, open_video
+from video_uniformer.data.decoding.video import DECODERS
 from video_uniformer.inference import Prediction, VideoClassifier, load_classifier
 
 EXAMPLES = """examples:
@@ -25,6 +25,8 @@ EXAMPLES = """examples:
 
 The exit status is 0 when every file was answered and 1 when one was not; its reason goes to the
 standard error, and the other files are answered all the same."""
+
+DEADLINE = "longest wait for opening a video, and for reading its frames (default 60; 0: none)"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -48,7 +50,9 @@ def parser() -> argparse.ArgumentParser:
     add("--top", type=int, default=5, metavar="K", help="classes to print (default 5)")
     add("--json", action="store_true", help="print one JSON array instead of a table")
     add("--sheet", type=Path, metavar="FOLDER", help="write a picture of the frames looked at")
-    add("--decoder", default="decord", choices=DECODERS, help="default: decord")
+    add("--decoder", default="auto", choices=DECODERS, help="default: auto")
+    add("--deadline", type=float, default=60, metavar="SECONDS", help=DEADLINE)
+    add("--salvage", action="store_true", help="use the intact frames of damaged videos")
     add("--device", default="cpu", help="cpu (default), cuda, cuda:1, ...")
     return parser
 
@@ -67,6 +71,8 @@ def load(options: argparse.Namespace) -> VideoClassifier:
     """The classifier that the options describe."""
     if options.top < 1:
         raise ValueError(f"--top is {options.top}, expected at least 1")
+    if options.deadline < 0:
+        raise ValueError(f"--deadline is {options.deadline:g}, expected seconds, or 0 for none")
     stride = options.stride
     if stride not in (None, "segments") and not stride.isdigit():
         raise ValueError(f"--stride is {stride!r}, expected a number of frames, or 'segments'")
@@ -88,6 +94,8 @@ def load(options: argparse.Namespace) -> VideoClassifier:
         },
         decoder=options.decoder,
         device=options.device,
+        deadline_seconds=options.deadline or None,
+        salvage=options.salvage,
     )
 
 
@@ -97,21 +105,24 @@ def answer(
     """The answer for the video with this number, or its error, as plain values."""
     try:
         prediction = classifier(path)
-        sheet = _draw(prediction, number, options) if options.sheet else None
+        sheet = _draw(classifier, prediction, number, options) if options.sheet else None
     except (ValueError, OSError) as error:
         return {"path": str(path), "error": reason(error)}
     top = [{"class": name, "probability": p} for name, p in prediction.top(options.top)]
-    return {"path": str(path), "top": top, **({"sheet": str(sheet)} if sheet else {})}
+    given: dict[str, Any] = {"path": str(path), "top": top}
+    if prediction.problem:
+        given["salvaged"] = prediction.problem
+    return {**given, "sheet": str(sheet)} if sheet else given
 
 
-def _draw(prediction: Prediction, number: int, options: argparse.Namespace) -> Path:
+def _draw(
+    classifier: VideoClassifier, prediction: Prediction, number: int, options: argparse.Namespace
+) -> Path:
     options.sheet.mkdir(parents=True, exist_ok=True)
     sheet = options.sheet / f"{number:04d}_{prediction.path.name}.png"
-    with open_video(prediction.path, options.decoder) as video:
-        frames = video.frames(prediction.frames)
     save_contact_sheet(
         sheet,
-        frames,
+        classifier.pictures(prediction.path),
         numbers=prediction.frames,
         title="/".join(prediction.path.parts[-2:]),
         answers=prediction.top(options.top),
@@ -133,7 +144,13 @@ def _print(answers: list[dict[str, Any]]) -> None:
     console = Console(markup=False, emoji=False, highlight=False)
     if table.row_count:
         console.print(table)
+    num_answered = sum("top" in item for item in answers)
+    console.print(f"evaluated {num_answered} of {len(answers)} videos")
     for item in answers:
+        if "salvaged" in item:
+            console.print(
+                f"only intact frames of {item['path']}: {item['salvaged']}", soft_wrap=True
+            )
         if "sheet" in item:
             console.print(f"wrote {item['sheet']}", soft_wrap=True)
 

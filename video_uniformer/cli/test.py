@@ -15,6 +15,7 @@ from video_uniformer.cli.configs import check_overrides, config_folder
 from video_uniformer.cli.errors import one_line_errors
 from video_uniformer.cli.noise import silence_libraries
 from video_uniformer.models.checkpoint import Checkpoint, open_checkpoint
+from video_uniformer.training.accounts import BadVideos
 from video_uniformer.training.report import write_report
 
 
@@ -43,7 +44,8 @@ def test(config: DictConfig, overridden: set[str]) -> dict[str, float]:
     report = load_weights(task.network, checkpoint, class_names=datamodule.class_names)
     if report.reordered:
         print(f"{config.ckpt_path}: {report}")
-    trainer = instantiate(config.trainer, logger=False, callbacks=[], _convert_="all")
+    callbacks = [BadVideos(Path(config.output_dir) / "bad_videos.csv")]
+    trainer = instantiate(config.trainer, logger=False, callbacks=callbacks, _convert_="all")
     [metrics] = trainer.test(task, datamodule, verbose=False)
     if trainer.is_global_zero:
         dataset, table = datamodule.dataset("test"), task.tables["test"]
@@ -51,7 +53,7 @@ def test(config: DictConfig, overridden: set[str]) -> dict[str, float]:
         files = write_report(
             Path(config.output_dir), table, paths=paths, class_names=datamodule.class_names
         )
-        _show(metrics, config, f"{len(table.label)} of {len(paths)}", files)
+        _show(metrics, config, files)
     return metrics
 
 
@@ -73,14 +75,16 @@ def describe(config: DictConfig, checkpoint: Checkpoint, overridden: set[str]) -
         config.data.class_names = facts["class_names"]
 
 
-def _show(metrics: dict[str, float], config: DictConfig, videos: str, files: list[Path]) -> None:
+def _show(metrics: dict[str, float], config: DictConfig, files: list[Path]) -> None:
     clip = config.clip
+    evaluated, listed = (int(metrics[f"test/{name}"]) for name in ("evaluated", "listed"))
     table = Table(title=str(config.ckpt_path))
     for heading in ("metric", "value"):
         table.add_column(heading)
-    table.add_row("videos evaluated", videos)
+    table.add_row("videos evaluated", f"{evaluated} of {listed}")
     table.add_row("views", f"{clip.num_clips} clips x {clip.num_crops} crops")
-    for name, value in metrics.items():
+    shown = {name: metrics[name] for name in metrics if not name.endswith(("evaluated", "listed"))}
+    for name, value in shown.items():
         table.add_row(name, f"{value:.4f}" if name.endswith("loss") else f"{100 * value:.2f} %")
     # Brackets in paths are theirs, no markup.
     console = Console(markup=False, emoji=False, highlight=False)

@@ -14,19 +14,22 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from video_uniformer.training.accounts import SKIPPED, SUBSTITUTED, problems_of
 from video_uniformer.training.scores import FUSIONS, ScoreTable, VideoScores, fuse_views
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-Batch = Mapping[str, Tensor]
+Batch = Mapping[str, Any]
 
 
 class VideoClassification(LightningModule):
     """Train and evaluate a video classifier.
 
     Training flattens the views of a video into the batch (repeated augmentation) and mixes clips;
-    evaluation runs in float32, as published, and fuses the views of each video.
+    evaluation runs in float32, as published, and fuses the views of each video. Videos that were
+    skipped take part in neither; every metric is logged with `evaluated` and `listed`, the numbers
+    of videos that it rests on and that there are.
 
     Args:
         network: (N, C, T, H, W) -> logits (N, K); its `config` rebuilds it. In training it may give
@@ -41,10 +44,12 @@ class VideoClassification(LightningModule):
         load_weights: (network, init, class_names=) -> a report of what was loaded.
 
     Shape:
-        batches hold `video` (B, V, C, T, H, W), `label` (B,), `video_index` (B,).
+        batches hold `video` (B, V, C, T, H, W), `label` (B,), `video_index` (B,); and, unless all
+        is well, `status` (B,), places in `accounts.STATUSES`, with B texts `problem`.
 
     Raises:
-        ValueError: an unknown fusion.
+        ValueError: an unknown fusion; in evaluation, a video was substituted or none could be
+            evaluated.
     """
 
     def __init__(
@@ -93,12 +98,16 @@ class VideoClassification(LightningModule):
         torch.manual_seed(int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0]))
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
-        """Loss of the batch's clips, mixed."""
-        num_views = batch["video"].shape[1]
-        clips = batch["video"].flatten(0, 1)  # (B V, C, T, H, W)
-        labels = batch["label"].repeat_interleave(num_views)
+        """Loss of the batch's clips, mixed; skipped videos leave the batch the smaller."""
+        video, label = _without_skipped(batch)
+        if not len(video):
+            # Other processes wait for gradients, of every parameter.
+            return torch.stack([0 * p.sum() for p in self.parameters() if p.requires_grad]).sum()
+        clips = video.flatten(0, 1)  # (B V, C, T, H, W)
+        labels = label.repeat_interleave(video.shape[1])
         targets = labels
-        if self._mixing is not None:
+        is_left_alone = len(clips) == 1 and len(video) < len(batch["video"])
+        if self._mixing is not None and not is_left_alone:
             clips, targets = self._mixing(clips, labels)
         outputs = self(clips)
         logits = outputs[0] if isinstance(outputs, tuple) else outputs
@@ -180,13 +189,47 @@ class VideoClassification(LightningModule):
         with torch.autocast(video.device.type, enabled=False):
             logits = self(video.flatten(0, 1).float())
         scores = fuse_views(logits.unflatten(0, video.shape[:2]), self.fusion)
-        self._scores.update(batch["video_index"], batch["label"], scores)
+        for problem in problems_of(batch):
+            if problem.status == SUBSTITUTED:
+                raise ValueError(
+                    f"video {problem.video_index} was substituted ({problem.reason}), expected "
+                    "an evaluation of the listed videos alone"
+                )
+        accounts = batch.get("status"), batch.get("problem", ())
+        self._scores.update(batch["video_index"], batch["label"], scores, *accounts)
 
     def _log_scores(self, split: str) -> None:
         table = self._scores.table()
         self.tables[split] = table
-        for name, value in table.summary().items():
-            self.log(f"{split}/{name}", value, prog_bar=True, rank_zero_only=True)
+        metrics = table.summary()
+        for name, value in metrics.items():
+            self.log(f"{split}/{name}", value, rank_zero_only=True)
+        num_evaluated, num_listed = len(table.evaluated().label), self._num_listed(split)
+        for name, number in {"evaluated": num_evaluated, "listed": num_listed}.items():
+            self.log(f"{split}/{name}", float(number), rank_zero_only=True)
+        if split == "val":
+            shown = ", ".join(_show(name, float(value)) for name, value in metrics.items())
+            self.print(
+                f"epoch {self.current_epoch}: evaluated {num_evaluated} of {num_listed}: {shown}"
+            )
+
+    def _num_listed(self, split: str) -> int:
+        """Videos of the list, whether or not a limited pass reaches them."""
+        loader = getattr(self.trainer, f"{split}_dataloaders")
+        return len(loader.dataset)
+
+
+def _without_skipped(batch: Batch) -> tuple[Tensor, Tensor]:
+    """Clips and labels of the videos that were read."""
+    video, label = batch["video"], batch["label"]
+    if not any(problem.status == SKIPPED for problem in problems_of(batch)):
+        return video, label
+    kept = batch["status"] != SKIPPED
+    return video[kept], label[kept]
+
+
+def _show(name: str, value: float) -> str:
+    return f"{name} {value:.4f}" if name == "loss" else f"{name} {100 * value:.2f} %"
 
 
 def _mean_loss(outputs: Sequence[Tensor], targets: Tensor) -> Tensor:

@@ -9,6 +9,8 @@ import torch
 from lightning import LightningDataModule
 from torch.utils.data import DataLoader, DistributedSampler, Sampler
 
+from video_uniformer.training.accounts import Policy
+
 
 class ClassData(Protocol):
     """A map-style data set with class names."""
@@ -42,7 +44,7 @@ class DataModule(LightningDataModule):
     Args:
         root: Folder of the data; relative paths start here.
         datasets: For each of "train", "val" and "test" (the final, multi-view test), a function
-            (root=, decoder=, class_names=) -> data set.
+            (root=, decoder=, class_names=, bad_videos=) -> data set.
         batch_size: Training videos per optimiser step, over all devices.
         eval_batch_size: Videos per device and step in validation and test.
         num_workers: Loader processes per device; None: as many as there are processors, up to 8.
@@ -51,9 +53,12 @@ class DataModule(LightningDataModule):
         class_names: Names in the order of the labels, or a function (root=) -> names; None, or a
             function that gives None, takes the training data's.
         prepare: Makes or fetches the data in `root` before anything else, or None.
+        bad_videos: What to do with videos that cannot be read; each data set gets the policy of its
+            split. None raises at the first.
 
     Raises:
-        ValueError: a folder is missing, a batch cannot be filled, or classes disagree.
+        ValueError: a folder is missing, a batch cannot be filled, classes disagree, or bad videos
+            are to be substituted in validation or test.
     """
 
     def __init__(
@@ -64,10 +69,11 @@ class DataModule(LightningDataModule):
         batch_size: int,
         eval_batch_size: int = 8,
         num_workers: int | None = None,
-        decoder: str = "decord",
+        decoder: str = "auto",
         num_classes: int | None = None,
         class_names: Sequence[str] | Callable[..., Sequence[str] | None] | None = None,
         prepare: Callable[[Path], None] | None = None,
+        bad_videos: Policy | None = None,
     ) -> None:
         super().__init__()
         for name, value in {"batch_size": batch_size, "eval_batch_size": eval_batch_size}.items():
@@ -79,6 +85,8 @@ class DataModule(LightningDataModule):
         self.decoder, self.num_classes = decoder, num_classes
         self._class_names = class_names
         self._builders = dict(datasets)
+        self.bad_videos = bad_videos
+        self._policies = {split: bad_videos and bad_videos.for_split(split) for split in datasets}
         self._prepare = prepare
         self._datasets: dict[str, ClassData] = {}
 
@@ -167,7 +175,12 @@ class DataModule(LightningDataModule):
 
     def _build(self, split: str, class_names: list[str] | None = None) -> ClassData:
         build = self._builders[split]
-        self._datasets[split] = build(root=self.root, decoder=self.decoder, class_names=class_names)
+        self._datasets[split] = build(
+            root=self.root,
+            decoder=self.decoder,
+            class_names=class_names,
+            bad_videos=self._policies[split],
+        )
         return self._datasets[split]
 
     def _check_root(self) -> None:

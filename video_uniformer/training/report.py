@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from torchmetrics.functional.classification import multiclass_confusion_matrix
 
+from video_uniformer.training.accounts import SKIPPED, STATUSES
 from video_uniformer.training.scores import ScoreTable
 
 
@@ -18,21 +19,29 @@ def write_report(
 ) -> list[Path]:
     """Write `metrics.json`, `scores.csv`, `classes.csv`, `confusion.csv` and `confusion.png`.
 
+    All rest on the videos that could be evaluated; `metrics.json` says how many of how many these
+    are, and `scores.csv` has a row for every listed video, with its status and what is wrong.
+
     Args:
         folder: Made when absent.
         table: The scores of all videos.
-        paths: Path of each video, by `video_index`.
+        paths: Path of each listed video, by `video_index`.
         class_names: K names.
 
     Returns:
         The files written.
+
+    Raises:
+        ValueError: no video was evaluated.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    evaluated = table.evaluated()
     num_classes = len(class_names)
-    counts = multiclass_confusion_matrix(table.scores, table.label, num_classes).cpu().numpy()
+    matrix = multiclass_confusion_matrix(evaluated.scores, evaluated.label, num_classes)
+    counts = matrix.cpu().numpy()
     names = ("metrics.json", "scores.csv", "classes.csv", "confusion.csv")
     files = [folder / name for name in names]
-    _write_metrics(files[0], table)
+    _write_metrics(files[0], table, len(paths))
     _write_scores(files[1], table, paths, class_names)
     _write_classes(files[2], counts, class_names)
     rows = [[name, *row] for name, row in zip(class_names, counts.tolist(), strict=True)]
@@ -40,26 +49,43 @@ def write_report(
     return [*files, _draw_confusion(folder / "confusion.png", counts, class_names)]
 
 
-def _write_metrics(path: Path, table: ScoreTable) -> None:
-    """The number of videos and the metrics over them, six decimals each."""
+def _write_metrics(path: Path, table: ScoreTable, num_listed: int) -> None:
+    """The numbers of videos and the metrics over those evaluated, six decimals each."""
     metrics = {name: round(float(value), 6) for name, value in table.summary().items()}
-    content = json.dumps({"videos": len(table.label), **metrics}, indent=2)
+    num_evaluated = len(table.evaluated().label)
+    numbers = {"videos": num_evaluated, "evaluated": num_evaluated, "listed": num_listed}
+    content = json.dumps({**numbers, **metrics}, indent=2)
     path.write_text(f"{content}\n", encoding="utf-8")
 
 
 def _write_scores(
     path: Path, table: ScoreTable, paths: Sequence[Path], class_names: Sequence[str]
 ) -> None:
-    """One row per video: path, label, prediction, then the probability of every class."""
+    """One row per listed video: its account, then the probability of every class.
+
+    Videos that were skipped have no answer, and those that a run was too short for no label either.
+    """
+    head = ["path", "label", "predicted", "correct", "status", "reason"]
+    rows: dict[int, list[object]] = {
+        index: [name, "", "", "", "not reached", ""] for index, name in enumerate(paths)
+    }
+    columns = (table.video_index, table.label, table.scores.argmax(1), table.status)
+    numbers = zip(*(column.tolist() for column in columns), strict=True)
     probabilities = table.scores.softmax(1).tolist()
-    predicted = table.scores.argmax(1).tolist()
-    rows: list[list[object]] = [["path", "label", "predicted", "correct", *class_names]]
-    for index, label, answer, row in zip(
-        table.video_index.tolist(), table.label.tolist(), predicted, probabilities, strict=True
-    ):
-        names = [class_names[label], class_names[answer], int(label == answer)]
-        rows.append([paths[index], *names, *(f"{value:.6g}" for value in row)])
-    _write_csv(path, rows)
+    for number, problem, row in zip(numbers, table.problem, probabilities, strict=True):
+        index, label, answer, status = number
+        account = [STATUSES[status], problem]
+        if status == SKIPPED:
+            rows[index] = [paths[index], class_names[label], "", "", *account]
+            continue
+        answers = [class_names[label], class_names[answer], int(label == answer)]
+        rows[index] = [paths[index], *answers, *account, *(f"{value:.6g}" for value in row)]
+    _write_csv(path, [[*head, *class_names], *(_fill(row, class_names) for row in rows.values())])
+
+
+def _fill(row: list[object], class_names: Sequence[str]) -> list[object]:
+    """The row with empty places for the probabilities that it lacks."""
+    return [*row, *[""] * (6 + len(class_names) - len(row))]
 
 
 def _write_classes(path: Path, counts: np.ndarray, class_names: Sequence[str]) -> None:

@@ -1,0 +1,388 @@
+"""What becomes of bad videos: the policy, the list of those set aside, and reading by both."""
+
+import errno
+import json
+import os
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from video_uniformer.data.bad_videos import (
+    OK,
+    SALVAGED,
+    SKIPPED,
+    STATUSES,
+    BadVideoPolicy,
+    Quarantine,
+    VideoReader,
+)
+from video_uniformer.data.decoding import Video, VideoError, open_video
+from video_uniformer.data.decoding.guard import DeadlineError
+from video_uniformer.training import accounts
+
+
+def test_statuses_are_those_of_the_accounts() -> None:
+    assert STATUSES == accounts.STATUSES
+    assert (OK, SALVAGED, SKIPPED) == (accounts.OK, accounts.SALVAGED, accounts.SKIPPED)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("on_bad_video", "skp", "on_bad_video is 'skp', expected one of .*; did you mean 'skip'?"),
+        ("in_training", "drop", "in_training is 'drop', expected one of raise, skip, substitute,"),
+        ("budget", 1.5, "budget is 1.5, expected a share from 0 to 1 of the list"),
+        ("budget", -0.1, "budget is -0.1, expected a share"),
+        ("deadline_seconds", 0, "deadline_seconds is 0, expected seconds above 0, or null"),
+        ("retries", -1, "retries is -1, expected a whole number >= 0"),
+        ("retries", 0.5, "retries is 0.5, expected a whole number >= 0"),
+    ],
+)
+def test_policy_that_makes_no_sense_is_refused(field: str, value: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        BadVideoPolicy(**{field: value})
+
+
+@pytest.mark.parametrize(
+    ("on_bad_video", "in_training", "split", "expected"),
+    [
+        ("skip", None, "train", "skip"),
+        ("skip", None, "val", "skip"),
+        ("skip", "substitute", "train", "substitute"),
+        ("skip", "substitute", "test", "skip"),
+        ("substitute", "raise", "train", "raise"),
+        ("raise", "skip", "val", "raise"),
+    ],
+)
+def test_training_may_have_a_way_of_its_own(
+    on_bad_video: str, in_training: str | None, split: str, expected: str
+) -> None:
+    policy = BadVideoPolicy(on_bad_video, in_training=in_training)
+    assert policy.for_split(split).on_bad_video == expected
+
+
+@pytest.mark.parametrize("split", ["val", "test"])
+def test_evaluation_never_substitutes(split: str) -> None:
+    with pytest.raises(ValueError, match=f"'substitute' for '{split}', where a video is never"):
+        BadVideoPolicy("substitute").for_split(split)
+
+
+def test_listed_video_is_found_with_its_reason(tmp_path: Path) -> None:
+    quarantine = Quarantine(tmp_path / "new" / "list.jsonl")
+    assert quarantine.reason_for("a.mp4") is None
+    quarantine.add("a.mp4", "it hangs")
+    assert quarantine.reason_for("a.mp4") == "it hangs"
+    assert len(quarantine) == 1
+
+
+def test_list_holds_plain_lines(tmp_path: Path) -> None:
+    path = tmp_path / "list.jsonl"
+    Quarantine(path).add(tmp_path / "ä b.mp4", 'the "moov"\nis missing')
+    [line] = path.read_text().splitlines()
+    entry = json.loads(line)
+    assert list(entry) == ["path", "reason", "when"]
+    assert entry["path"] == str(tmp_path / "ä b.mp4")
+    assert entry["reason"] == 'the "moov"\nis missing'
+    assert entry["when"].endswith("+00:00")
+
+
+def test_list_is_read_by_later_runs(tmp_path: Path) -> None:
+    Quarantine(tmp_path / "list.jsonl").add("a.mp4", "it hangs")
+    assert Quarantine(tmp_path / "list.jsonl").reason_for("a.mp4") == "it hangs"
+
+
+def test_what_another_process_adds_is_seen(tmp_path: Path) -> None:
+    ours, theirs = Quarantine(tmp_path / "list.jsonl"), Quarantine(tmp_path / "list.jsonl")
+    theirs.add("a.mp4", "one")
+    assert ours.reason_for("a.mp4") == "one"
+    theirs.add("b.mp4", "two")
+    assert ours.reason_for("b.mp4") == "two"
+
+
+def test_relative_and_absolute_path_are_one_video(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    quarantine = Quarantine("list.jsonl")
+    quarantine.add("videos/a.mp4", "it hangs")
+    assert quarantine.reason_for(tmp_path / "videos" / "a.mp4") == "it hangs"
+
+
+def test_video_is_listed_once_with_the_first_reason(tmp_path: Path) -> None:
+    quarantine = Quarantine(tmp_path / "list.jsonl")
+    quarantine.add("a.mp4", "first")
+    quarantine.add("a.mp4", "second")
+    assert quarantine.reason_for("a.mp4") == "first"
+    assert len((tmp_path / "list.jsonl").read_text().splitlines()) == 1
+
+
+def test_removed_line_lets_its_video_be_tried_again(tmp_path: Path) -> None:
+    quarantine = Quarantine(tmp_path / "list.jsonl")
+    quarantine.add("a.mp4", "one")
+    quarantine.add("b.mp4", "two")
+    lines = (tmp_path / "list.jsonl").read_text().splitlines(keepends=True)
+    (tmp_path / "list.jsonl").write_text(lines[1])
+    assert quarantine.reason_for("a.mp4") is None
+    assert quarantine.reason_for("b.mp4") == "two"
+    (tmp_path / "list.jsonl").unlink()
+    assert quarantine.reason_for("b.mp4") is None
+
+
+def test_line_that_is_not_whole_yet_waits(tmp_path: Path) -> None:
+    path = tmp_path / "list.jsonl"
+    Quarantine(path).add("a.mp4", "one")
+    line = path.read_text().replace("a.mp4", "b.mp4")
+    with path.open("a") as file:
+        file.write(line[:20])
+    quarantine = Quarantine(path)
+    assert quarantine.reason_for("b.mp4") is None
+    with path.open("a") as file:
+        file.write(line[20:])
+    assert quarantine.reason_for("b.mp4") == "one"
+
+
+def test_torn_line_spoils_no_other(tmp_path: Path) -> None:
+    path = tmp_path / "list.jsonl"
+    quarantine = Quarantine(path)
+    quarantine.add("a.mp4", "one")
+    with path.open("a") as file:
+        file.write('{"path": "/b.m\n[]\n')
+    quarantine.add("c.mp4", "three")
+    assert [Quarantine(path).reason_for(name) for name in ("a.mp4", "c.mp4")] == ["one", "three"]
+
+
+def test_lines_of_many_writers_stay_whole(tmp_path: Path) -> None:
+    path = tmp_path / "list.jsonl"
+
+    def add(writer: int) -> None:
+        quarantine = Quarantine(path)
+        for number in range(20):
+            quarantine.add(f"{writer}-{number}.mp4", "long reason " * 50)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(add, range(4)))
+    assert len(Quarantine(path)) == 80
+    assert all(json.loads(line)["reason"] for line in path.read_text().splitlines())
+
+
+def test_file_that_lists_something_else_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "train.csv"
+    path.write_text("a.mp4 0\nb.mp4 1\n")
+    with pytest.raises(ValueError, match=f"quarantine is {path}, which lists no videos"):
+        Quarantine(path)
+
+
+def test_list_that_cannot_be_written_is_refused_at_the_start(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=rf"quarantine is {tmp_path}, .* \(it is no file\)"):
+        Quarantine(tmp_path)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_list_in_a_folder_that_is_not_ours_is_refused(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(ValueError, match=r"which cannot be written \(permission denied\)"):
+        Quarantine(tmp_path / "list.jsonl")
+
+
+def test_list_that_can_no_longer_be_written_is_named(tmp_path: Path) -> None:
+    quarantine = Quarantine(tmp_path / "new" / "list.jsonl")
+    (tmp_path / "new").write_text("in the way")
+    with pytest.raises(
+        ValueError, match=r"quarantine is .*, which cannot be written \(File exists"
+    ):
+        quarantine.add("a.mp4", "it hangs")
+
+
+def first_frame(video: Video) -> Tensor:
+    return video.frames([0])
+
+
+def grey(frames: Tensor | None) -> int:
+    assert frames is not None
+    return int(frames.float().mean().round())
+
+
+@pytest.fixture
+def folder(tmp_path: Path, video_file: Callable[..., Path]) -> Path:
+    """A good video, an empty one, and one that is text."""
+    video_file(num_frames=8, grey=100, name="good.mp4")
+    (tmp_path / "empty.mp4").write_bytes(b"")
+    (tmp_path / "text.mp4").write_text("no video " * 100)
+    return tmp_path
+
+
+CHOICES = ["raise", "skip", "salvage", "substitute"]
+
+
+@pytest.mark.parametrize("on_bad_video", CHOICES)
+@pytest.mark.parametrize("deadline_seconds", [None, 20])
+def test_good_video_is_read_whatever_the_policy(
+    on_bad_video: str, deadline_seconds: float | None, folder: Path
+) -> None:
+    policy = BadVideoPolicy(on_bad_video, deadline_seconds=deadline_seconds)
+    reading = VideoReader(policy).read(folder / "good.mp4", first_frame)
+    assert (reading.status, reading.problem) == (OK, "")
+    assert grey(reading.frames) == pytest.approx(100, abs=3)
+
+
+@pytest.mark.parametrize("name", ["empty.mp4", "text.mp4", "absent.mp4"])
+@pytest.mark.parametrize("deadline_seconds", [None, 20])
+def test_bad_video_is_raised_with_its_name(
+    name: str, deadline_seconds: float | None, folder: Path
+) -> None:
+    reader = VideoReader(BadVideoPolicy(deadline_seconds=deadline_seconds))
+    with pytest.raises(VideoError, match=f"^{folder / name}: "):
+        reader.read(folder / name, first_frame)
+
+
+@pytest.mark.parametrize("on_bad_video", ["skip", "salvage", "substitute"])
+def test_bad_video_is_skipped_with_the_reason_alone(on_bad_video: str, folder: Path) -> None:
+    reading = VideoReader(BadVideoPolicy(on_bad_video)).read(folder / "empty.mp4", first_frame)
+    assert (reading.frames, reading.status) == (None, SKIPPED)
+    assert reading.problem.startswith("the file is empty, expected a video")
+
+
+def test_bad_video_is_listed(folder: Path) -> None:
+    reader = VideoReader(BadVideoPolicy("skip", quarantine=folder / "list.jsonl"))
+    reader.read(folder / "empty.mp4", first_frame)
+    reason = Quarantine(folder / "list.jsonl").reason_for(folder / "empty.mp4")
+    assert reason == "the file is empty, expected a video"
+
+
+def test_listed_video_is_not_opened_again(folder: Path) -> None:
+    Quarantine(folder / "list.jsonl").add(folder / "good.mp4", "it hangs")
+    reader = VideoReader(BadVideoPolicy("skip", quarantine=folder / "list.jsonl"))
+    assert reader.read(folder / "good.mp4", first_frame) == (None, SKIPPED, "it hangs")
+
+
+def test_policy_that_raises_asks_every_file_anew(folder: Path) -> None:
+    Quarantine(folder / "list.jsonl").add(folder / "good.mp4", "it hung")
+    reader = VideoReader(BadVideoPolicy("raise", quarantine=folder / "list.jsonl"))
+    assert reader.read(folder / "good.mp4", first_frame).status == OK
+
+
+def test_absent_video_may_come_back(folder: Path) -> None:
+    reader = VideoReader(BadVideoPolicy("skip", quarantine=folder / "list.jsonl"))
+    (folder / "good.mp4").rename(folder / "away.mp4")
+    assert reader.read(folder / "good.mp4", first_frame).status == SKIPPED
+    (folder / "away.mp4").rename(folder / "good.mp4")
+    assert reader.read(folder / "good.mp4", first_frame).status == OK
+
+
+class Flaky:
+    """Opens a video at the third try; counts the tries."""
+
+    def __init__(self) -> None:
+        self.tries = 0
+
+    def __call__(self, path: Path, decoder: str, *, salvage: bool) -> Video:
+        self.tries += 1
+        if self.tries < 3:
+            raise OSError(5, "Input/output error")
+        return open_video(path, decoder, salvage=salvage)
+
+
+@pytest.fixture
+def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+
+
+@pytest.mark.usefixtures("no_pause")
+@pytest.mark.parametrize(("retries", "status"), [(0, SKIPPED), (1, SKIPPED), (2, OK), (3, OK)])
+def test_disk_that_fails_now_and_then_is_tried_again_as_often_as_asked(
+    retries: int, status: int, folder: Path
+) -> None:
+    opener = Flaky()
+    reader = VideoReader(BadVideoPolicy("skip", retries=retries), opener=opener)
+    assert reader.read(folder / "good.mp4", first_frame).status == status
+    assert opener.tries == min(retries + 1, 3)
+
+
+def test_error_of_the_disk_is_the_reason(folder: Path) -> None:
+    reading = VideoReader(BadVideoPolicy("skip"), opener=Flaky()).read(
+        folder / "good.mp4", first_frame
+    )
+    assert reading.problem == "[Errno 5] Input/output error"
+
+
+def open_without_handles(path: Path, decoder: str, *, salvage: bool) -> Video:
+    raise OSError(errno.EMFILE, "Too many open files")
+
+
+def test_shortage_of_the_machine_is_not_the_videos_fault(folder: Path) -> None:
+    policy = BadVideoPolicy("skip", quarantine=folder / "list.jsonl")
+    with pytest.raises(OSError, match="Too many open files"):
+        VideoReader(policy, opener=open_without_handles).read(folder / "good.mp4", first_frame)
+    assert not (folder / "list.jsonl").exists()
+
+
+def open_damaged(
+    path: Path, decoder: str, *, salvage: bool, short_side: int | None = None
+) -> Video:
+    """As if the file were damaged, in that only salvaging opens it."""
+    if not salvage:
+        raise VideoError(f"{path}: damaged at frame 3")
+    video = open_video(path, decoder, short_side=short_side)
+    video.salvaged = "frames 3 to 4 are lost"
+    return video
+
+
+@pytest.mark.parametrize("deadline_seconds", [None, 20])
+def test_intact_frames_of_a_damaged_video_are_used(
+    deadline_seconds: float | None, folder: Path
+) -> None:
+    quarantine = folder / "list.jsonl"
+    policy = BadVideoPolicy("salvage", quarantine=quarantine, deadline_seconds=deadline_seconds)
+    reading = VideoReader(policy, opener=open_damaged).read(folder / "good.mp4", first_frame)
+    assert reading.status == SALVAGED
+    assert reading.problem == "damaged at frame 3; frames 3 to 4 are lost"
+    assert grey(reading.frames) == pytest.approx(100, abs=3)
+    assert not quarantine.exists()
+
+
+def test_video_without_intact_frames_is_skipped_and_listed(folder: Path) -> None:
+    policy = BadVideoPolicy("salvage", quarantine=folder / "list.jsonl")
+    reading = VideoReader(policy).read(folder / "text.mp4", first_frame)
+    assert (reading.frames, reading.status) == (None, SKIPPED)
+    assert reading.problem.endswith("; nothing to salvage")
+    assert Quarantine(folder / "list.jsonl").reason_for(folder / "text.mp4") == reading.problem
+
+
+def hang(path: Path, decoder: str, *, salvage: bool, short_side: int | None) -> Video:
+    """As if the decoder never came back."""
+    while True:
+        time.sleep(60)
+
+
+@pytest.mark.parametrize("on_bad_video", ["skip", "salvage"])
+def test_video_that_hangs_is_left_at_the_deadline_and_listed(
+    on_bad_video: str, folder: Path
+) -> None:
+    quarantine = folder / "list.jsonl"
+    policy = BadVideoPolicy(on_bad_video, quarantine=quarantine, deadline_seconds=0.5)
+    began = time.monotonic()
+    reading = VideoReader(policy, opener=hang).read(folder / "good.mp4", first_frame)
+    assert time.monotonic() - began < 5
+    assert reading.status == SKIPPED
+    assert Quarantine(quarantine).reason_for(folder / "good.mp4") == reading.problem
+    assert reading.problem == "no answer within 0.5 s while opening it"
+
+
+def test_hang_is_an_error_where_the_policy_raises(folder: Path) -> None:
+    reader = VideoReader(BadVideoPolicy(deadline_seconds=0.5), opener=hang)
+    with pytest.raises(DeadlineError, match=r"good\.mp4: no answer within 0\.5 s"):
+        reader.read(folder / "good.mp4", first_frame)
+
+
+def test_mistake_in_what_is_picked_is_not_the_videos_fault(folder: Path) -> None:
+    def pick(video: Video) -> Tensor:
+        return video.frames(torch.tensor([99]))
+
+    with pytest.raises(ValueError, match="index 99 is outside"):
+        VideoReader(BadVideoPolicy("skip")).read(folder / "good.mp4", pick)

@@ -1,0 +1,293 @@
+"""What a run does with videos that cannot be read, and the list of those that it sets aside."""
+
+import difflib
+import errno
+import json
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import NamedTuple
+
+from torch import Tensor
+
+from video_uniformer.data.decoding.guard import DeadlineError, DecodeGuard
+from video_uniformer.data.decoding.video import Video, VideoError, open_video
+
+STATUSES = ("ok", "salvaged", "skipped", "substituted")
+OK, SALVAGED, SKIPPED, SUBSTITUTED = range(4)
+CHOICES = ("raise", "skip", "substitute", "salvage")
+
+_RETRY_PAUSE_SECONDS = 1.0
+_SHORTAGES = (
+    errno.EMFILE,
+    errno.ENFILE,
+    errno.ENOMEM,
+    errno.EAGAIN,
+)  # of handles, memory, processes
+
+
+@dataclass(frozen=True)
+class BadVideoPolicy:
+    """What is done with a video that is missing, damaged, crashes its decoder or hangs it.
+
+    Attributes:
+        on_bad_video: "raise" ends the run with the video's name. "skip" leaves the video out of
+            losses and metrics, and counts it. "salvage" uses the intact frames of a damaged video,
+            and skips it where there are none. "substitute" takes another video of the list, in
+            training alone.
+        in_training: Instead of `on_bad_video` in training; None: the same.
+        budget: Share of a list, 0 to 1, that may be bad; the run ends when there are more.
+        quarantine: File that lists the videos that were set aside and are not opened again; None
+            remembers none. Delete a line to have its file tried again.
+        deadline_seconds: The longest wait for opening a video, and for each reading of frames; a
+            process beside each reader then decodes for it. None: any time.
+        retries: Further tries of a video, a second apart, for storage that fails now and then.
+
+    Raises:
+        ValueError: A field is outside what is said above.
+    """
+
+    on_bad_video: str = "raise"
+    in_training: str | None = None
+    budget: float = 0.05
+    quarantine: str | Path | None = None
+    deadline_seconds: float | None = None
+    retries: int = 0
+
+    def __post_init__(self) -> None:
+        _check_choice("on_bad_video", self.on_bad_video)
+        if self.in_training is not None:
+            _check_choice("in_training", self.in_training)
+        if not 0 <= self.budget <= 1:
+            raise ValueError(f"budget is {self.budget}, expected a share from 0 to 1 of the list")
+        if self.deadline_seconds is not None and not self.deadline_seconds > 0:
+            raise ValueError(
+                f"deadline_seconds is {self.deadline_seconds}, expected seconds above 0, or null"
+            )
+        if type(self.retries) is not int or self.retries < 0:
+            raise ValueError(f"retries is {self.retries!r}, expected a whole number >= 0")
+
+    def for_split(self, split: str) -> "BadVideoPolicy":
+        """The policy for one list of videos: "train", or one that is evaluated.
+
+        Raises:
+            ValueError: Evaluation is to substitute videos: its numbers would rest on others than
+                those listed.
+        """
+        if split == "train":
+            return replace(self, on_bad_video=self.in_training or self.on_bad_video)
+        if self.on_bad_video == "substitute":
+            raise ValueError(
+                f"on_bad_video is 'substitute' for {split!r}, where a video is never replaced, "
+                "expected raise, skip or salvage; in_training=substitute is for training alone"
+            )
+        return self
+
+
+def _check_choice(name: str, value: str) -> None:
+    if value not in CHOICES:
+        near = difflib.get_close_matches(str(value), CHOICES, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise ValueError(f"{name} is {value!r}, expected one of {', '.join(CHOICES)}{hint}")
+
+
+class Quarantine:
+    """A file that lists bad videos, which any number of processes read and add to.
+
+    One JSON object a line: the video's absolute `path`, the `reason`, and `when` (UTC) it was
+    added. Lines are added whole, and read as they come.
+
+    Args:
+        path: The file; made, with its folder, when the first video is added.
+
+    Raises:
+        ValueError: The file is something else, or cannot be written.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self._reasons: dict[str, str] = {}
+        self._num_read = 0  # bytes
+        self._check_writable()
+        self._read_on()
+        if self._num_read and not self._reasons:
+            raise ValueError(f"quarantine is {self.path}, which lists no videos, expected its list")
+
+    def __len__(self) -> int:
+        """Number of videos listed."""
+        self._read_on()
+        return len(self._reasons)
+
+    def reason_for(self, path: str | Path) -> str | None:
+        """Why a video is listed, or None where it is not."""
+        self._read_on()
+        return self._reasons.get(os.path.abspath(path))  # noqa: PTH100
+
+    def add(self, path: str | Path, reason: str) -> None:
+        """List a video, unless it is listed.
+
+        Raises:
+            ValueError: The file cannot be written.
+        """
+        if self.reason_for(path) is not None:
+            return
+        when = datetime.now(timezone.utc).isoformat(timespec="seconds")
+        # `Path.resolve` would follow links, and ask a disk that may be what stalls.
+        entry = {"path": os.path.abspath(path), "reason": reason, "when": when}  # noqa: PTH100
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            # Unbuffered, so that a line is one write, which processes do not interleave.
+            with self.path.open("ab", buffering=0) as file:
+                file.write(f"{json.dumps(entry)}\n".encode())
+        except OSError as error:
+            raise self._unwritable(error.strerror) from error
+        self._read_on()
+
+    def _check_writable(self) -> None:
+        place = next(p for p in (self.path, *self.path.absolute().parents) if p.exists())
+        if place == self.path and not place.is_file():
+            raise self._unwritable("it is no file")
+        if not os.access(place, os.W_OK):
+            raise self._unwritable("permission denied")
+
+    def _unwritable(self, why: str | None) -> ValueError:
+        return ValueError(
+            f"quarantine is {self.path}, which cannot be written ({why}), expected a file that "
+            "bad videos can be added to"
+        )
+
+    def _read_on(self) -> None:
+        """Take in what was added since the last look; start anew if lines were taken out."""
+        try:
+            size = self.path.stat().st_size
+        except (FileNotFoundError, NotADirectoryError):
+            size = 0
+        if size < self._num_read:
+            self._reasons, self._num_read = {}, 0
+        if size == self._num_read:
+            return
+        with self.path.open("rb") as file:
+            file.seek(self._num_read)
+            added = file.read()
+        whole = added[: added.rfind(b"\n") + 1]
+        self._num_read += len(whole)
+        for line in whole.splitlines():
+            self._take_in(line)
+
+    def _take_in(self, line: bytes) -> None:
+        try:
+            entry = json.loads(line)
+            path, reason = str(entry["path"]), str(entry["reason"])
+        except (ValueError, KeyError, TypeError):  # torn, when a disk was full
+            return
+        self._reasons.setdefault(path, reason)
+
+
+class Reading(NamedTuple):
+    """What was read of a video.
+
+    Attributes:
+        frames: uint8 (*indices, H, W, 3), or None where the video is skipped.
+        status: Place in `STATUSES`.
+        problem: What is wrong with the video; empty where nothing is.
+    """
+
+    frames: Tensor | None
+    status: int
+    problem: str
+
+
+class VideoReader:
+    """Reads frames of videos as a policy says.
+
+    Args:
+        policy: What to do with bad videos; `substitute` is the caller's to do, this skips.
+        decoder: Name of a decoder of `open_video`.
+        opener: Opens videos, with the arguments of `open_video`.
+
+    Raises:
+        ValueError: The policy's quarantine list cannot be used.
+    """
+
+    def __init__(
+        self,
+        policy: BadVideoPolicy,
+        decoder: str = "auto",
+        *,
+        opener: Callable[..., Video] = open_video,
+    ) -> None:
+        self._policy, self._decoder = policy, decoder
+        self._open = opener
+        if policy.deadline_seconds is not None:
+            self._open = DecodeGuard(policy.deadline_seconds, opener=opener).open
+        self._quarantine: Quarantine | None = None
+        # A run that ends at the first bad video sets nothing aside, and asks each file anew.
+        if policy.quarantine is not None and policy.on_bad_video != "raise":
+            self._quarantine = Quarantine(policy.quarantine)
+
+    def read(self, path: Path, pick: Callable[[Video], Tensor]) -> Reading:
+        """Read what `pick` takes from a video; it is called anew at every try.
+
+        A video that fails goes on the quarantine list, unless it is merely absent or not ours to
+        read: such a file may come back, and asking for it costs nothing.
+
+        Raises:
+            VideoError: The video is bad, and the policy is to raise.
+            OSError: The machine is short of something, which is not the video's fault.
+        """
+        listed = None if self._quarantine is None else self._quarantine.reason_for(path)
+        if listed is not None:
+            return Reading(None, SKIPPED, listed)
+        try:
+            return Reading(self._read(path, pick)[0], OK, "")
+        except (VideoError, OSError) as error:
+            if self._policy.on_bad_video == "raise" or _is_shortage(error):
+                raise
+            failure = error
+        problem = _explain(path, failure)
+        # What hangs one decoder is left: a second wait could be as long as the first.
+        if self._policy.on_bad_video == "salvage" and not isinstance(failure, DeadlineError):
+            try:
+                frames, lost = self._read(path, pick, salvage=True)
+            except (VideoError, OSError) as error:
+                failure, problem = error, f"{problem}; nothing to salvage"
+            else:
+                return Reading(frames, SALVAGED, f"{problem}; {lost}" if lost else problem)
+        # After a hang the disk itself may be what hangs, and is not asked.
+        if isinstance(failure, DeadlineError) or os.access(path, os.R_OK):
+            self._set_aside(path, problem)
+        return Reading(None, SKIPPED, problem)
+
+    def _set_aside(self, path: Path, problem: str) -> None:
+        if self._quarantine is not None:
+            self._quarantine.add(path, problem)
+
+    def _read(
+        self, path: Path, pick: Callable[[Video], Tensor], *, salvage: bool = False
+    ) -> tuple[Tensor, str]:
+        """The frames, and what a salvaged video lacks; with retries."""
+        for retries_left in reversed(range(self._policy.retries + 1)):
+            try:
+                with self._open(path, self._decoder, salvage=salvage) as video:
+                    return pick(video), video.salvaged
+            except (VideoError, OSError):
+                if not retries_left:
+                    raise
+                time.sleep(_RETRY_PAUSE_SECONDS)
+        raise AssertionError("the last try returns or raises")
+
+
+def _is_shortage(error: Exception) -> bool:
+    if isinstance(error, DeadlineError):
+        return False
+    cause = error if isinstance(error, OSError) else error.__cause__
+    return isinstance(cause, OSError) and cause.errno in _SHORTAGES
+
+
+def _explain(path: Path, error: Exception) -> str:
+    """The reason alone, in one line: tables name the path elsewhere."""
+    lines = str(error).removeprefix(f"{path}: ").splitlines()
+    return lines[0] if lines and lines[0] else type(error).__name__
