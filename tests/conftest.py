@@ -9,6 +9,10 @@ import av
 import numpy as np
 import pytest
 
+# Test processes beside each other have one thread each: PyTorch reads this when it is imported.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 
 @pytest.fixture(scope="session")
 def lock_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:

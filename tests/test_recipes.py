@@ -66,6 +66,7 @@ def own_choices(config: DictConfig) -> dict[str, str]:
     return {g: choices[g] for g in choices if "/" not in g and g != "experiment"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RECIPES)
 def test_recipe_only_turns_knobs_that_its_groups_define(name: str) -> None:
     config = recipe(name)
@@ -121,6 +122,7 @@ def test_recipe_equals_its_published_row(name: str) -> None:
     assert GOLDEN[name] == facts(recipe(name))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RECIPES)
 def test_recipe_builds_its_task(name: str) -> None:
     config = copy.deepcopy(recipe(name))

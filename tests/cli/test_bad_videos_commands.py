@@ -50,6 +50,7 @@ def eight(videos: Path, video_file: Callable[..., Path]) -> Path:
 GOOD, BAD = (0, 2, 3, 5, 7), (1, 4, 6)
 
 
+@pytest.mark.slow
 def test_test_tells_how_many_videos_it_rests_on(
     run: Run, tiny: Sequence[str], eight: Path, checkpoint: Path, tmp_path: Path
 ) -> None:
@@ -63,6 +64,7 @@ def test_test_tells_how_many_videos_it_rests_on(
     assert (metrics["evaluated"], metrics["listed"]) == (5, 8)
 
 
+@pytest.mark.slow
 def test_tables_have_a_row_for_every_video(
     run: Run, tiny: Sequence[str], eight: Path, checkpoint: Path, tmp_path: Path
 ) -> None:
@@ -82,6 +84,7 @@ def test_tables_have_a_row_for_every_video(
     assert [Path(entry["path"]).name for entry in listed] == ["val1.mp4", "val4.mp4"]
 
 
+@pytest.mark.slow
 def test_training_tells_how_many_videos_its_metrics_rest_on(
     run: Run, tiny: Sequence[str], eight: Path, tmp_path: Path
 ) -> None:
@@ -96,6 +99,7 @@ def test_training_tells_how_many_videos_its_metrics_rest_on(
     assert [row["split"] for row in table(out / "bad_videos.csv")] == ["train", "val", "val", "val"]
 
 
+@pytest.mark.slow
 def test_training_on_substitutes_evaluates_the_listed_videos(
     run: Run, tiny: Sequence[str], eight: Path, tmp_path: Path
 ) -> None:
@@ -107,6 +111,7 @@ def test_training_on_substitutes_evaluates_the_listed_videos(
     assert "bad videos: 4 (3 skipped, 1 substituted)" in " ".join(words(ran.out))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("main", [training.main, testing.main])
 def test_evaluation_on_substitutes_is_one_line(
     main: Callable[[], None], run: Run, tiny: Sequence[str], checkpoint: Path
@@ -137,6 +142,7 @@ def test_policy_that_makes_no_sense_is_one_line(
     assert ran.err.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_list_with_too_many_bad_videos_is_one_line(
     run: Run, tiny: Sequence[str], eight: Path, checkpoint: Path
 ) -> None:
@@ -285,6 +291,7 @@ def test_death_of_a_worker_is_one_line_of_advice(
     assert "data.num_workers" in line
 
 
+@pytest.mark.slow
 def test_prediction_tells_how_many_videos_were_answered(
     run: Run, videos: Path, checkpoint: Path
 ) -> None:
@@ -312,6 +319,7 @@ def damaged(video_file: Callable[..., Path]) -> Path:
 ALL_FRAMES = ("--frames", "20", "--stride", "2", "--clips", "1")
 
 
+@pytest.mark.slow
 def test_prediction_of_a_damaged_video_rests_on_its_intact_frames(
     run: Run, damaged: Path, checkpoint: Path
 ) -> None:
@@ -324,6 +332,7 @@ def test_prediction_of_a_damaged_video_rests_on_its_intact_frames(
     assert "frames are lost" in answer["salvaged"]
 
 
+@pytest.mark.slow
 def test_salvaged_videos_are_evaluated_and_counted(
     run: Run, tiny: Sequence[str], eight: Path, damaged: Path, checkpoint: Path
 ) -> None:
@@ -339,6 +348,7 @@ def test_salvaged_videos_are_evaluated_and_counted(
     assert rows[1]["predicted"] in ("dark", "bright")
 
 
+@pytest.mark.slow
 def test_prediction_without_a_deadline_answers_alike(
     run: Run, videos: Path, checkpoint: Path
 ) -> None:
@@ -348,6 +358,7 @@ def test_prediction_without_a_deadline_answers_alike(
     assert run(predicting.main, *arguments, "--deadline", "0").out == ran.out
 
 
+@pytest.mark.slow
 def test_deadline_before_now_is_one_line(run: Run, videos: Path, checkpoint: Path) -> None:
     arguments = ("videos/val0.mp4", "--checkpoint", str(checkpoint), "--deadline", "-1")
     ran = run(predicting.main, *arguments)

@@ -36,6 +36,7 @@ def turned(videos: Path) -> Path:
     return videos
 
 
+@pytest.mark.slow
 def test_same_classes_in_another_order_are_reordered_with_a_message(
     run: Run, turned: Path, checkpoint: Path, tmp_path: Path
 ) -> None:
@@ -51,6 +52,7 @@ def test_same_classes_in_another_order_are_reordered_with_a_message(
         assert row == pytest.approx(expected[path], abs=1e-6)
 
 
+@pytest.mark.slow
 def test_other_classes_are_refused(
     run: Run, turned: Path, checkpoint: Path, tmp_path: Path
 ) -> None:

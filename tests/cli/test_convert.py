@@ -129,6 +129,7 @@ def test_published_file_returns_bit_by_bit(
     assert same(read_weights(tmp_path / "back.safetensors"), state, ordered=False)  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
 def test_number_type_is_kept(run: Run, tmp_path: Path, dtype: torch.dtype) -> None:
     state = published(variant="test", num_classes=2)
@@ -171,6 +172,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("here")
 @pytest.mark.parametrize(
     ("file", "arguments"),
@@ -245,6 +247,7 @@ def test_options_correct_the_clip_of_a_checkpoint(
     assert after == {**before, "stride": 8, "num_clips": 3}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -398,6 +401,7 @@ def test_damaged_network_is_refused(run: Run, tmp_path: Path, change: str) -> No
     )
 
 
+@pytest.mark.slow
 def test_release_under_a_wrong_name_is_refused(run: Run, tmp_path: Path) -> None:
     torch.save(sparse(variant="small", layer_scale=0.1), tmp_path / "a.pth")
     refused(run(main, "a.pth", OURS, "--release", "k400_s_16x4"), "a.pth does not fit UniFormer sm")

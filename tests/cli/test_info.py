@@ -25,6 +25,7 @@ def asked(*arguments: str) -> tuple[dict[str, Any], tuple[int, ...]]:
     return {name: value for name, value in arguments_.items() if value is not None}, size
 
 
+@pytest.mark.slow
 def test_program_gets_what_was_measured(run: Run) -> None:
     ran = run(main, *TINY, "--json")
     assert (ran.status, ran.err) == (0, "")

@@ -106,6 +106,7 @@ def test_bgr_swaps_the_channels(run: Run, videos: Path, checkpoint: Path) -> Non
     assert answers(run, checkpoint, videos / "val0.mp4", "--bgr")[0]["top"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("decoder", ["decord", "pyav"])
 def test_decoder_can_be_chosen(decoder: str, run: Run, videos: Path, checkpoint: Path) -> None:
     usual = answers(run, checkpoint, videos / "val0.mp4")
@@ -125,6 +126,7 @@ def test_sheet_is_a_picture_of_each_video(
             assert image.format == "PNG"
 
 
+@pytest.mark.slow
 def test_sheets_of_videos_with_one_name_do_not_collide(
     run: Run, video_file: Callable[..., Path], checkpoint: Path, tmp_path: Path
 ) -> None:
@@ -193,6 +195,7 @@ def published(checkpoint: Path, tmp_path: Path) -> Path:
 CLIP = ["--frames", "4", "--stride", "2", "--size", "32", "--clips", "2"]
 
 
+@pytest.mark.slow
 def test_published_file_answers_with_the_given_classes(
     run: Run, videos: Path, checkpoint: Path, published: Path
 ) -> None:

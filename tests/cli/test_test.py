@@ -24,6 +24,7 @@ def data(videos: Path, tmp_path: Path) -> Sequence[str]:
     return (*settings, "trainer.accelerator=cpu", f"output_dir={tmp_path / 'out'}")
 
 
+@pytest.mark.slow
 def test_report_answers_as_predicting_does(
     run: Run, videos: Path, checkpoint: Path, tmp_path: Path
 ) -> None:
@@ -77,6 +78,7 @@ def test_fusion_and_order_can_be_chosen(
     assert (ran.status, ran.err) == (0, "")
 
 
+@pytest.mark.slow
 def test_published_file_is_tested_with_the_given_classes(
     run: Run, videos: Path, checkpoint: Path, tmp_path: Path
 ) -> None:
@@ -100,6 +102,7 @@ def test_no_checkpoint_is_one_line(run: Run, videos: Path, tmp_path: Path) -> No
     )
 
 
+@pytest.mark.slow
 def test_checkpoint_of_other_classes_is_one_line(
     run: Run, videos: Path, checkpoint: Path, tmp_path: Path
 ) -> None:

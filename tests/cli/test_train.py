@@ -19,6 +19,7 @@ def metrics(folder: Path, version: int = 0) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+@pytest.mark.slow
 def test_training_leaves_checkpoints_logs_and_silence(
     run: Run, tiny: Sequence[str], tmp_path: Path
 ) -> None:
@@ -68,6 +69,7 @@ def test_resuming_goes_on_at_the_next_epoch(run: Run, tiny: Sequence[str], tmp_p
     assert [row["epoch"] for row in metrics(second) if row["val/top1"]] == ["1", "2"]
 
 
+@pytest.mark.slow
 def test_resuming_keeps_earlier_logs_and_needs_no_first_weights(
     run: Run, tiny: Sequence[str], tmp_path: Path
 ) -> None:
@@ -81,6 +83,7 @@ def test_resuming_keeps_earlier_logs_and_needs_no_first_weights(
         assert metrics(out, version)[-1]["epoch"] == str(version)
 
 
+@pytest.mark.slow
 def test_fine_tuning_starts_from_a_checkpoint_with_other_classes(
     run: Run, tiny: Sequence[str], checkpoint: Path, videos: Path, tmp_path: Path
 ) -> None:
@@ -118,6 +121,7 @@ def test_loggers_and_callbacks_can_be_left_out(
     assert not (out / "tensorboard").exists()
 
 
+@pytest.mark.slow
 def test_infinite_loss_ends_in_one_line_of_advice(
     run: Run, tiny: Sequence[str], tmp_path: Path
 ) -> None:

@@ -327,6 +327,7 @@ def substitutes(dataset: VideoDataset, num_workers: int = 0) -> list[int]:
     return [label for batch in loader for label in batch["label"].tolist()]
 
 
+@pytest.mark.slow
 def test_substitutes_are_those_of_seed_epoch_and_index(many: Path) -> None:
     expected = substitutes(plain(many, BadVideoPolicy("substitute")))
     assert len(set(expected)) > 4

@@ -116,6 +116,7 @@ def test_release_says_how_its_network_is_built(
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("release", ALL)
 def test_built_network_has_the_counted_parameters(release: Release) -> None:
     with torch.device("meta"):

@@ -312,6 +312,7 @@ def losses_of(trainer: lightning.Trainer, task: VideoClassification, **fit: Any)
     return [*losses, float(trainer.callback_metrics["val/loss"])]
 
 
+@pytest.mark.slow
 def test_resuming_gives_the_losses_of_an_uninterrupted_run(tmp_path: Path) -> None:
     whole = losses_of(make_trainer(tmp_path, max_epochs=4), make_task())
     path = tmp_path / "half.ckpt"

@@ -53,9 +53,7 @@ def find_videos(paths: Sequence[Path]) -> Iterator[Path]:
 
 def as_table(facts: VideoFacts) -> Table:
     """All that is known of a file, for a person."""
-    table = Table(
-        title=escape(facts.path), title_justify="left", box=SIMPLE_HEAD, show_header=False
-    )
+    table = Table(box=SIMPLE_HEAD, show_header=False)
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
     for name, value in _rows(facts):
@@ -101,6 +99,7 @@ def main() -> None:
         if options.json:
             print(json.dumps(asdict(facts)))
         else:
+            console.print(escape(facts.path), style="italic", soft_wrap=True)
             console.print(as_table(facts))
     if not num_files:
         names = ", ".join(map(str, options.paths))

@@ -112,6 +112,7 @@ def test_folder_without_pictures_is_no_video(tmp_path: Path) -> None:
     assert inspect_file(tmp_path / "a.mp4").status == "not a video"
 
 
+@pytest.mark.slow
 def test_scaled_copy_of_low_quality_is_alike_and_another_scene_is_not(
     scene_file: Callable[..., Path],
 ) -> None:
