@@ -36,6 +36,7 @@ class DecordVideo(Video):
         self._asked_for = asked_for
         self._track = read_plain_track(path)
         self._substitute: PyAVVideo | None = None
+        decord.logging.set_level(decord.logging.QUIET)  # errors are raised, and name the file
         try:
             # One thread: workers decode side by side, and decord is faster per core with it.
             self._reader = decord.VideoReader(str(path), ctx=decord.cpu(0), num_threads=1)

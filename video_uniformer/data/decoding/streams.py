@@ -14,6 +14,8 @@ from torch import Tensor
 
 from video_uniformer.data.decoding.interface import VideoError
 
+_PLAY_LISTS = {"concat", "dash", "hls", "imf", "sdp"}  # texts that name other files
+
 
 def open_container(path: Path) -> InputContainer:
     """Open a file in any container that FFmpeg reads; no codec is opened yet.
@@ -24,11 +26,15 @@ def open_container(path: Path) -> InputContainer:
     try:
         # The protocol is named so that a colon in a file's name is none, and held to files so
         # that a play list in a video's name does not reach for the network.
-        return av.open(
+        container = av.open(
             f"file:{path}", metadata_errors="ignore", options={"protocol_whitelist": "file"}
         )
     except Exception as error:
         raise as_video_error(path, "not a readable video", error) from error
+    if _PLAY_LISTS & set(container.format.name.split(",")):
+        container.close()
+        raise VideoError(f"{path}: a play list that names other files, expected a video")
+    return container
 
 
 def prepare_stream(container: InputContainer, path: Path) -> VideoStream:
