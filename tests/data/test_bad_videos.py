@@ -281,7 +281,7 @@ class Flaky:
     def __init__(self) -> None:
         self.tries = 0
 
-    def __call__(self, path: Path, decoder: str, *, salvage: bool) -> Video:
+    def __call__(self, path: Path, decoder: str, *, salvage: bool, num_frames: int | None) -> Video:
         self.tries += 1
         if self.tries < 3:
             raise OSError(5, "Input/output error")
@@ -311,7 +311,9 @@ def test_error_of_the_disk_is_the_reason(folder: Path) -> None:
     assert reading.problem == "[Errno 5] Input/output error"
 
 
-def open_without_handles(path: Path, decoder: str, *, salvage: bool) -> Video:
+def open_without_handles(
+    path: Path, decoder: str, *, salvage: bool, num_frames: int | None
+) -> Video:
     raise OSError(errno.EMFILE, "Too many open files")
 
 
@@ -323,7 +325,12 @@ def test_shortage_of_the_machine_is_not_the_videos_fault(folder: Path) -> None:
 
 
 def open_damaged(
-    path: Path, decoder: str, *, salvage: bool, short_side: int | None = None
+    path: Path,
+    decoder: str,
+    *,
+    salvage: bool,
+    short_side: int | None = None,
+    num_frames: int | None = None,
 ) -> Video:
     """As if the file were damaged, in that only salvaging opens it."""
     if not salvage:
@@ -354,7 +361,9 @@ def test_video_without_intact_frames_is_skipped_and_listed(folder: Path) -> None
     assert Quarantine(folder / "list.jsonl").reason_for(folder / "text.mp4") == reading.problem
 
 
-def hang(path: Path, decoder: str, *, salvage: bool, short_side: int | None) -> Video:
+def hang(
+    path: Path, decoder: str, *, salvage: bool, short_side: int | None, num_frames: int | None
+) -> Video:
     """As if the decoder never came back."""
     while True:
         time.sleep(60)

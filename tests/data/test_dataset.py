@@ -364,7 +364,27 @@ class NoFrames(Video):
         pass
 
 
-def open_nothing(path: Path, decoder: str, *, salvage: bool) -> Video:
+@pytest.mark.parametrize("deadline_seconds", [None, 20])
+def test_counts_of_a_scan_reach_the_decoder(deadline_seconds: float | None, root: Path) -> None:
+    def open_counted(
+        path: Path, decoder: str, *, salvage: bool, num_frames: int | None, **_: object
+    ) -> Video:
+        raise VideoError(f"{path}: counted as {num_frames}")
+
+    dataset = VideoDataset(
+        partial(read_list, "list.csv"),
+        root=root,
+        sampler=sampling.test_sampler(CLIP),
+        transform=eval_transform(CLIP),
+        frame_counts=lambda root: {root / "a.mp4": 32},
+    )
+    policy = BadVideoPolicy("skip", deadline_seconds=deadline_seconds)
+    dataset.reader = VideoReader(policy, opener=open_counted)
+    problems = [dataset[index]["problem"] for index in range(2)]
+    assert problems == ["counted as 32", "counted as None"]
+
+
+def open_nothing(path: Path, decoder: str, *, salvage: bool, num_frames: int | None) -> Video:
     return NoFrames(path)
 
 

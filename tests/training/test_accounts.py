@@ -10,6 +10,7 @@ from typing import Any
 import lightning
 import pytest
 import torch
+from hostile_sources import copy_packets
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
@@ -214,7 +215,12 @@ CLIP = ClipSpec(num_frames=2, stride=1, size=32)
 
 
 def hang_on_some(
-    path: str | Path, decoder: str, *, salvage: bool, short_side: int | None = None
+    path: str | Path,
+    decoder: str,
+    *,
+    salvage: bool,
+    short_side: int | None = None,
+    num_frames: int | None = None,
 ) -> Video:
     """As if the decoder never came back, holding the interpreter, from one of the files."""
     while Path(path).name == "2.mp4":
@@ -277,9 +283,13 @@ def metrics(trainer: lightning.Trainer, names: Iterable[str]) -> dict[str, float
 @pytest.mark.slow
 @pytest.mark.parametrize("num_workers", [0, 2])
 @pytest.mark.parametrize("in_training", [None, "substitute"])
-def test_training_over_a_hanging_video_goes_on_and_sets_it_aside(
-    in_training: str | None, num_workers: int, root: Path
+def test_training_over_cuts_and_a_hanging_video_goes_on_and_sets_it_aside(
+    in_training: str | None, num_workers: int, root: Path, video_file: Callable[..., Path]
 ) -> None:
+    # Stream-copied, with 138 and 175 hidden frames, from which decord does not return.
+    for gop, hidden, name in ((150, 138, "3.mp4"), (250, 175, "4.mp4")):
+        source = video_file(num_frames=300, gop=gop, name="whole.mp4")
+        copy_packets(source, root / name, first=0, zero=hidden)
     policy = BadVideoPolicy(
         "skip",
         in_training=in_training,

@@ -228,11 +228,18 @@ class VideoReader:
         if policy.quarantine is not None and policy.on_bad_video != "raise":
             self._quarantine = Quarantine(policy.quarantine)
 
-    def read(self, path: Path, pick: Callable[[Video], Tensor]) -> Reading:
+    def read(
+        self, path: Path, pick: Callable[[Video], Tensor], *, num_frames: int | None = None
+    ) -> Reading:
         """Read what `pick` takes from a video; it is called anew at every try.
 
         A video that fails goes on the quarantine list, unless it is merely absent or not ours to
         read: such a file may come back, and asking for it costs nothing.
+
+        Args:
+            path: The video.
+            pick: An open video -> frames.
+            num_frames: As for `open_video`.
 
         Raises:
             VideoError: The video is bad, and the policy is to raise.
@@ -242,7 +249,7 @@ class VideoReader:
         if listed is not None:
             return Reading(None, SKIPPED, listed)
         try:
-            return Reading(self._read(path, pick)[0], OK, "")
+            return Reading(self._read(path, pick, num_frames=num_frames)[0], OK, "")
         except (VideoError, OSError) as error:
             if self._policy.on_bad_video == "raise" or _is_shortage(error):
                 raise
@@ -266,12 +273,19 @@ class VideoReader:
             self._quarantine.add(path, problem)
 
     def _read(
-        self, path: Path, pick: Callable[[Video], Tensor], *, salvage: bool = False
+        self,
+        path: Path,
+        pick: Callable[[Video], Tensor],
+        *,
+        salvage: bool = False,
+        num_frames: int | None = None,
     ) -> tuple[Tensor, str]:
         """The frames, and what a salvaged video lacks; with retries."""
         for retries_left in reversed(range(self._policy.retries + 1)):
             try:
-                with self._open(path, self._decoder, salvage=salvage) as video:
+                with self._open(
+                    path, self._decoder, salvage=salvage, num_frames=num_frames
+                ) as video:
                     return pick(video), video.salvaged
             except (VideoError, OSError):
                 if not retries_left:

@@ -1,6 +1,6 @@
 """Videos of a list as tensors: sampler x decoder x transform."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,8 @@ class VideoDataset(Dataset[dict[str, Any]]):
         seed: Seed of the random draws.
         bad_videos: What to do with a video that cannot be read, as `BadVideoPolicy.for_split` gives
             it for this list; None raises.
+        frame_counts: (root=) -> playable frames by path, as a scan has counted them; None knows
+            none. See `open_video`.
 
     Shape:
         items hold `video` (V, C, T, H, W), `label` () and `video_index` (), the place in the list;
@@ -62,6 +64,7 @@ class VideoDataset(Dataset[dict[str, Any]]):
         class_names: Sequence[str] | None = None,
         seed: int = 0,
         bad_videos: BadVideoPolicy | None = None,
+        frame_counts: Callable[..., Mapping[Path, int]] | None = None,
     ) -> None:
         self.samples, self.class_names = annotations(root=root, class_names=class_names)
         self.sampler = sampler
@@ -69,6 +72,7 @@ class VideoDataset(Dataset[dict[str, Any]]):
         self.seed = seed
         policy = BadVideoPolicy() if bad_videos is None else bad_videos
         self.reader = VideoReader(policy, decoder)
+        self._frame_counts = {} if frame_counts is None else frame_counts(root=root)
         self._needs_times = _needs_times(sampler)
         self._substitutes = policy.on_bad_video == "substitute"
 
@@ -117,7 +121,7 @@ class VideoDataset(Dataset[dict[str, Any]]):
             times = video.times if self._needs_times else None
             return video.frames(self.sampler(len(video), times))
 
-        return self.reader.read(path, pick)
+        return self.reader.read(path, pick, num_frames=self._frame_counts.get(path))
 
     def _black(self, place: tuple[int, ...]) -> Tensor:
         """Frames that the transform makes a clip of the usual shape of."""

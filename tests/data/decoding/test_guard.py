@@ -58,8 +58,10 @@ def test_the_options_of_opening_arrive() -> None:
         raise VideoError(f"{arguments} {options}")
 
     with DecodeGuard(30, opener=opener) as guard, pytest.raises(VideoError) as caught:
-        guard.open("a b", "pyav", salvage=True, short_side=256)
-    assert str(caught.value) == "('a b', 'pyav') {'salvage': True, 'short_side': 256}"
+        guard.open("a b", "pyav", salvage=True, short_side=256, num_frames=9)
+    assert (
+        str(caught.value) == "('a b', 'pyav') {'salvage': True, 'short_side': 256, 'num_frames': 9}"
+    )
 
 
 def test_one_child_serves_many_videos(guard: DecodeGuard, video_file: Callable) -> None:
@@ -269,7 +271,9 @@ def test_an_interrupted_wait_leaves_the_guard_usable(strict: DecodeGuard) -> Non
 def test_what_the_child_logs_is_logged_here(caplog: pytest.LogCaptureFixture) -> None:
     logger = logging.getLogger("video_uniformer.data.decoding.pyav")
 
-    def opener(path: str, decoder: str, *, salvage: bool, short_side: int | None) -> Video:
+    def opener(
+        path: str, decoder: str, *, salvage: bool, short_side: int | None, num_frames: int | None
+    ) -> Video:
         logger.warning("%s is odd", path)
         return Stub(Path(path))
 
@@ -280,7 +284,9 @@ def test_what_the_child_logs_is_logged_here(caplog: pytest.LogCaptureFixture) ->
 
 
 def test_the_child_holds_none_of_its_parents_files(tmp_path: Path) -> None:
-    def opener(path: str, decoder: str, *, salvage: bool, short_side: int | None) -> Video:
+    def opener(
+        path: str, decoder: str, *, salvage: bool, short_side: int | None, num_frames: int | None
+    ) -> Video:
         open_files = [file.resolve() for file in Path("/proc/self/fd").iterdir()]
         raise VideoError(f"{[str(file) for file in open_files if file.name == 'held']}")
 

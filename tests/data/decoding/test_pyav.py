@@ -119,6 +119,17 @@ def test_a_file_without_times_is_counted(
     assert_equals_sequential_decoding(path, list(decode_in_order(path)))
 
 
+@pytest.mark.parametrize(
+    ("name", "options", "length"), [("a.avi", {"bf": "2"}, 7), ("a.mp4", {}, 40)]
+)
+def test_a_known_count_is_taken_where_counting_would_decode(
+    name: str, options: dict[str, str], length: int, encode: Callable
+) -> None:
+    path = encode(name, codec="mpeg4", options=options)
+    with PyAVVideo(path, num_frames=7) as video:
+        assert len(video) == length
+
+
 def test_changing_size_is_scaled_to_the_first(
     encode: Callable, tmp_path: Path, decode_in_order: Callable
 ) -> None:
@@ -139,6 +150,14 @@ def test_a_play_list_does_not_reach_for_the_network(tmp_path: Path) -> None:
     path.write_text("#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\nhttp://127.0.0.1:9/a.ts\n")
     with pytest.raises(VideoError, match=r"a\.mp4: "):
         PyAVVideo(path)
+
+
+def test_a_play_list_does_not_show_another_file(encode: Callable, tmp_path: Path) -> None:
+    encode("other.mp4")
+    play_list = tmp_path / "list.mp4"
+    play_list.write_text("ffconcat version 1.0\nfile other.mp4\n")
+    with pytest.raises(VideoError, match=r"list\.mp4: a play list that names other files"):
+        PyAVVideo(play_list)
 
 
 def test_a_text_is_refused(tmp_path: Path) -> None:

@@ -51,7 +51,9 @@ def misbehave(path: Path, moment: str) -> None:
             raise RuntimeError("out of luck")
 
 
-def open_stub(path: str, decoder: str, *, salvage: bool, short_side: int | None) -> Video:
+def open_stub(
+    path: str, decoder: str, *, salvage: bool, short_side: int | None, num_frames: int | None
+) -> Video:
     """Stand in for a decoder, as none hangs for certain."""
     if Path(path).suffix == ".mp4":
         return open_video(path, decoder, salvage=salvage, short_side=short_side)

@@ -54,6 +54,7 @@ class Open(NamedTuple):
     decoder: str
     salvage: bool
     short_side: int | None
+    num_frames: int | None
 
 
 class Read(NamedTuple):
@@ -311,9 +312,13 @@ class _Desk:
 
     def open(self, request: Open) -> Opened:
         self.close()
-        path, decoder, salvage, short_side = request
-        video = self._opener(path, decoder, salvage=salvage, short_side=short_side)
-        self._video = video
+        self._video = video = self._opener(
+            request.path,
+            request.decoder,
+            salvage=request.salvage,
+            short_side=request.short_side,
+            num_frames=request.num_frames,
+        )
         return Opened(len(video), video.fps, _origin(video))
 
     def read(self, video: Video, request: Read) -> Frames:

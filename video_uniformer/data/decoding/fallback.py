@@ -10,7 +10,12 @@ _logger = logging.getLogger(__name__)
 
 
 def open_instead(
-    path: Path, passed_over: str, kind: str, *, short_side: int | None = None
+    path: Path,
+    passed_over: str,
+    kind: str,
+    *,
+    short_side: int | None = None,
+    num_frames: int | None = None,
 ) -> PyAVVideo:
     """Open a file with PyAV, and note why.
 
@@ -20,11 +25,12 @@ def open_instead(
             logged for it, else once per kind and process.
         kind: The files that it is not used for, in the plural: "fragmented mp4 files".
         short_side: As for `open_video`.
+        num_frames: As for `open_video`.
 
     Raises:
         VideoError: PyAV cannot read it either.
     """
-    video = PyAVVideo(path, short_side=short_side)
+    video = PyAVVideo(path, short_side=short_side, num_frames=num_frames)
     name = "decord" if passed_over == "auto" else passed_over
     video.choice = f"{name} is passed over for {kind}"
     if passed_over != "auto":

@@ -75,6 +75,7 @@ class DecodeGuard:
         *,
         salvage: bool = False,
         short_side: int | None = None,
+        num_frames: int | None = None,
     ) -> Video:
         """Open a video as `open_video` does, to be read under the deadline.
 
@@ -83,6 +84,7 @@ class DecodeGuard:
             decoder: As for `open_video`.
             salvage: As for `open_video`.
             short_side: As for `open_video`, pixels.
+            num_frames: As for `open_video`.
 
         Raises:
             ValueError: As from `open_video`.
@@ -90,7 +92,7 @@ class DecodeGuard:
             VideoError: The video is not readable, or crashed the decoder.
         """
         path = Path(path)
-        request = Open(str(path), decoder, salvage, short_side)
+        request = Open(str(path), decoder, salvage, short_side, num_frames)
         child = self._child if self.child_pid is not None else None
         if child is None:
             child = self._start_child()

@@ -59,6 +59,8 @@ class PyAVVideo(Video):
         path: A file in any container that FFmpeg reads.
         short_side: Pixels that larger frames are scaled down to in the conversion to RGB; None
             leaves them as they are.
+        num_frames: Playable frames, where they have been counted before; a file that cannot be
+            counted without decoding is then not decoded for it.
 
     Attributes:
         table: The time stamps; None where they do not tell frames apart.
@@ -70,7 +72,9 @@ class PyAVVideo(Video):
 
     decoder = "pyav"
 
-    def __init__(self, path: Path, *, short_side: int | None = None) -> None:
+    def __init__(
+        self, path: Path, *, short_side: int | None = None, num_frames: int | None = None
+    ) -> None:
         super().__init__(path)
         self.choice = "asked for"
         self._reformatter = VideoReformatter()
@@ -81,7 +85,10 @@ class PyAVVideo(Video):
             decoder = self._stream.codec_context
             self._size = scaled_size(decoder.width, decoder.height, short_side)
             self.table = self._read_table()
-            self._num_frames = len(self.table.frames) if self.table else self._count_frames()
+            if self.table:
+                self._num_frames = len(self.table.frames)
+            else:
+                self._num_frames = num_frames or self._count_frames()
             if self._num_frames == 0:
                 raise VideoError(f"{path}: no frame can be played, expected a video")
             self._fps = self._measure_fps()

@@ -24,6 +24,7 @@ def open_video(
     *,
     salvage: bool = False,
     short_side: int | None = None,
+    num_frames: int | None = None,
 ) -> Video:
     """Open a video file, or a folder of numbered pictures, for reading frames by number.
 
@@ -38,6 +39,8 @@ def open_video(
             `video.salvaged` says what was lost. The whole file is decoded to find them.
         short_side: Pixels that the shorter side of larger frames is scaled down to, with the
             aspect ratio kept. PyAV does that while it converts to RGB, so it reads these.
+        num_frames: Playable frames, where a scan has counted them. It spares decoding the few
+            kinds of file that cannot be counted otherwise; all others are counted by their index.
 
     Raises:
         ValueError: There is no such decoder, it is not installed, or `short_side` is no number of
@@ -54,12 +57,13 @@ def open_video(
     if salvage:
         return salvage_video(path, short_side=short_side)
     if decoder == "pyav":
-        return PyAVVideo(path, short_side=short_side)
+        return PyAVVideo(path, short_side=short_side, num_frames=num_frames)
     if short_side is not None:  # other decoders scale with differences that can be seen
-        return open_instead(path, decoder, "frames to be scaled down", short_side=short_side)
-    return (
-        _open_with_torchcodec(path) if decoder == "torchcodec" else _open_with_decord(path, decoder)
-    )
+        kind = "frames to be scaled down"
+        return open_instead(path, decoder, kind, short_side=short_side, num_frames=num_frames)
+    if decoder == "torchcodec":
+        return _open_with_torchcodec(path, num_frames)
+    return _open_with_decord(path, decoder, num_frames)
 
 
 def _hint(decoder: str) -> str:
@@ -83,19 +87,20 @@ def _is_folder(path: Path) -> bool:
     return False
 
 
-def _open_with_decord(path: Path, asked_for: str) -> Video:
+def _open_with_decord(path: Path, asked_for: str, num_frames: int | None) -> Video:
     if importlib.util.find_spec("decord") is None:
-        return open_instead(path, asked_for, "all files, as it is not installed")
+        kind = "all files, as it is not installed"
+        return open_instead(path, asked_for, kind, num_frames=num_frames)
     # Here and not above: decord has wheels for Linux on x86-64 only, and PyAV serves elsewhere.
     from video_uniformer.data.decoding.decord import DecordVideo
 
     try:
         return DecordVideo(path, asked_for=asked_for)
     except UnsuitableError as reason:
-        return open_instead(path, asked_for, str(reason))
+        return open_instead(path, asked_for, str(reason), num_frames=num_frames)
 
 
-def _open_with_torchcodec(path: Path) -> Video:
+def _open_with_torchcodec(path: Path, num_frames: int | None) -> Video:
     if importlib.util.find_spec("torchcodec") is None:
         raise ValueError(
             "decoder is 'torchcodec', which is not installed, expected it beside FFmpeg's shared "
@@ -112,4 +117,4 @@ def _open_with_torchcodec(path: Path) -> Video:
     try:
         return TorchCodecVideo(path)
     except UnsuitableError as reason:
-        return open_instead(path, "torchcodec", str(reason))
+        return open_instead(path, "torchcodec", str(reason), num_frames=num_frames)
