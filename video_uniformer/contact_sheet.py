@@ -49,7 +49,7 @@ def save_contact_sheet(
     with matplotlib.rc_context({"font.size": 8, "text.parse_math": False}):
         size = (width + 0.4, sum(heights) + 0.6)
         figure = Figure(figsize=size, layout="constrained", dpi=DOTS_PER_INCH)
-        figure.suptitle(title)
+        figure.suptitle(title.encode(errors="backslashreplace").decode())  # of names in any bytes
         parts = figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)
         axes = parts[0, 0].subplots()
         axes.axis("off")

@@ -50,7 +50,6 @@ def eight(videos: Path, video_file: Callable[..., Path]) -> Path:
 GOOD, BAD = (0, 2, 3, 5, 7), (1, 4, 6)
 
 
-@pytest.mark.slow
 def test_test_tells_how_many_videos_it_rests_on(
     run: Run, tiny: Sequence[str], eight: Path, checkpoint: Path, tmp_path: Path
 ) -> None:
@@ -64,7 +63,6 @@ def test_test_tells_how_many_videos_it_rests_on(
     assert (metrics["evaluated"], metrics["listed"]) == (5, 8)
 
 
-@pytest.mark.slow
 def test_tables_have_a_row_for_every_video(
     run: Run, tiny: Sequence[str], eight: Path, checkpoint: Path, tmp_path: Path
 ) -> None:
@@ -84,7 +82,6 @@ def test_tables_have_a_row_for_every_video(
     assert [Path(entry["path"]).name for entry in listed] == ["val1.mp4", "val4.mp4"]
 
 
-@pytest.mark.slow
 def test_training_tells_how_many_videos_its_metrics_rest_on(
     run: Run, tiny: Sequence[str], eight: Path, tmp_path: Path
 ) -> None:
@@ -99,7 +96,6 @@ def test_training_tells_how_many_videos_its_metrics_rest_on(
     assert [row["split"] for row in table(out / "bad_videos.csv")] == ["train", "val", "val", "val"]
 
 
-@pytest.mark.slow
 def test_training_on_substitutes_evaluates_the_listed_videos(
     run: Run, tiny: Sequence[str], eight: Path, tmp_path: Path
 ) -> None:
@@ -111,7 +107,6 @@ def test_training_on_substitutes_evaluates_the_listed_videos(
     assert "bad videos: 4 (3 skipped, 1 substituted)" in " ".join(words(ran.out))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("main", [training.main, testing.main])
 def test_evaluation_on_substitutes_is_one_line(
     main: Callable[[], None], run: Run, tiny: Sequence[str], checkpoint: Path
@@ -124,7 +119,6 @@ def test_evaluation_on_substitutes_is_one_line(
     assert ran.err.count("\n") == 1
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
@@ -142,7 +136,6 @@ def test_policy_that_makes_no_sense_is_one_line(
     assert ran.err.count("\n") == 1
 
 
-@pytest.mark.slow
 def test_list_with_too_many_bad_videos_is_one_line(
     run: Run, tiny: Sequence[str], eight: Path, checkpoint: Path
 ) -> None:
@@ -154,7 +147,6 @@ def test_list_with_too_many_bad_videos_is_one_line(
     assert ran.err.count("\n") == 1
 
 
-@pytest.mark.slow
 def test_list_of_bad_videos_alone_is_one_line(
     run: Run, tiny: Sequence[str], eight: Path, checkpoint: Path
 ) -> None:
@@ -166,7 +158,6 @@ def test_list_of_bad_videos_alone_is_one_line(
     assert ran.err.count("\n") == 1
 
 
-@pytest.mark.slow
 def test_later_run_reads_the_list_of_an_earlier_one(
     run: Run, tiny: Sequence[str], eight: Path, checkpoint: Path, tmp_path: Path
 ) -> None:
@@ -201,7 +192,6 @@ def report(tmp_path: Path, name: str) -> dict[str, float]:
     return {key: content[key] for key in ("evaluated", "loss", "top1")}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("batch_size", range(1, 9))
 def test_metrics_are_those_of_the_good_videos(
     batch_size: int, run: Run, tiny: Sequence[str], eight: Path, checkpoint: Path, tmp_path: Path
@@ -214,7 +204,6 @@ def test_metrics_are_those_of_the_good_videos(
     assert report(tmp_path, "all")["evaluated"] == 5
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("batch_size", [1, 3])
 def test_metrics_of_two_processes_are_those_of_the_good_videos(
     batch_size: int, run: Run, tiny: Sequence[str], eight: Path, checkpoint: Path, tmp_path: Path
@@ -231,7 +220,6 @@ def test_metrics_of_two_processes_are_those_of_the_good_videos(
     assert report(tmp_path, "all") == report(tmp_path, "good")
 
 
-@pytest.mark.slow
 def test_process_without_a_video_left_does_not_hold_up_the_other(
     tiny: Sequence[str], eight: Path, tmp_path: Path
 ) -> None:
@@ -246,7 +234,6 @@ def test_process_without_a_video_left_does_not_hold_up_the_other(
     assert rows == {f"{name}.mp4": "2" for name in ("train3", "val1", "val4", "val6")}
 
 
-@pytest.mark.slow
 def test_budget_ends_both_processes(tiny: Sequence[str], eight: Path, tmp_path: Path) -> None:
     for index in (1, 2, 3):
         (eight / f"train{index}.mp4").write_bytes(b"")
@@ -270,7 +257,6 @@ class Fatal(VideoDataset):
 """
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "advice"),
     [
@@ -291,7 +277,6 @@ def test_death_of_a_worker_is_one_line_of_advice(
     assert "data.num_workers" in line
 
 
-@pytest.mark.slow
 def test_prediction_tells_how_many_videos_were_answered(
     run: Run, videos: Path, checkpoint: Path
 ) -> None:
@@ -319,7 +304,6 @@ def damaged(video_file: Callable[..., Path]) -> Path:
 ALL_FRAMES = ("--frames", "20", "--stride", "2", "--clips", "1")
 
 
-@pytest.mark.slow
 def test_prediction_of_a_damaged_video_rests_on_its_intact_frames(
     run: Run, damaged: Path, checkpoint: Path
 ) -> None:
@@ -332,7 +316,6 @@ def test_prediction_of_a_damaged_video_rests_on_its_intact_frames(
     assert "frames are lost" in answer["salvaged"]
 
 
-@pytest.mark.slow
 def test_salvaged_videos_are_evaluated_and_counted(
     run: Run, tiny: Sequence[str], eight: Path, damaged: Path, checkpoint: Path
 ) -> None:
@@ -348,7 +331,6 @@ def test_salvaged_videos_are_evaluated_and_counted(
     assert rows[1]["predicted"] in ("dark", "bright")
 
 
-@pytest.mark.slow
 def test_prediction_without_a_deadline_answers_alike(
     run: Run, videos: Path, checkpoint: Path
 ) -> None:
@@ -358,7 +340,6 @@ def test_prediction_without_a_deadline_answers_alike(
     assert run(predicting.main, *arguments, "--deadline", "0").out == ran.out
 
 
-@pytest.mark.slow
 def test_deadline_before_now_is_one_line(run: Run, videos: Path, checkpoint: Path) -> None:
     arguments = ("videos/val0.mp4", "--checkpoint", str(checkpoint), "--deadline", "-1")
     ran = run(predicting.main, *arguments)

@@ -58,7 +58,7 @@ def test_two_processes_give_the_metrics_of_one(
     reports = [
         json.loads((tmp_path / name / "metrics.json").read_text()) for name in ("one", "two")
     ]
-    assert reports[0]["videos"] == 3
+    assert reports[0]["evaluated"] == 3
     assert reports[0] == reports[1]
 
 
@@ -154,7 +154,7 @@ def test_real_clips_from_training_to_prediction(
     tested = tmp_path / "tested"
     ran = run(testing.main, *settings, f"ckpt_path={last}", f"output_dir={tested}")
     assert (ran.status, ran.err) == (0, "")
-    assert json.loads((tested / "metrics.json").read_text())["videos"] >= 4
+    assert json.loads((tested / "metrics.json").read_text())["evaluated"] >= 4
     sheets = ("--sheet", str(tmp_path / "sheets"), "--decoder", decoder)
     ran = run(
         predicting.main, str(folder / "walking"), "--checkpoint", str(last), "--json", *sheets

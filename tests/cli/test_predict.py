@@ -1,6 +1,7 @@
 """`video-uniformer-predict`: answers for people and programs, and for what cannot be read."""
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -152,7 +153,8 @@ def test_bad_file_among_good_ones_is_named_and_the_others_answered(
     bad.write_bytes(b"")
     ran = predict(run, checkpoint, videos / "val0.mp4", bad, videos / "val2.mp4", "--json")
     assert ran.status == 1
-    assert ran.err == f"error: {bad}: the file is empty, expected a video\n"
+    problem = f"error: {bad}: the file is empty, expected a video"
+    assert ran.err.splitlines() == [problem, "evaluated 2 of 3 videos"]
     given = json.loads(ran.out)
     assert [list(answer) for answer in given] == [
         ["path", "top"],
@@ -160,6 +162,16 @@ def test_bad_file_among_good_ones_is_named_and_the_others_answered(
         ["path", "top"],
     ]
     assert given[1]["error"] == f"{bad}: the file is empty, expected a video"
+
+
+def test_name_that_is_not_utf8_is_shown_and_drawn(
+    run: Run, videos: Path, checkpoint: Path, tmp_path: Path
+) -> None:
+    odd = (videos / "val0.mp4").rename(videos / os.fsdecode(b"caf\xe9.mp4"))
+    ran = predict(run, checkpoint, odd, "--sheet", tmp_path / "sheets")
+    assert (ran.status, ran.err) == (0, "")
+    assert "caf\\xe9.mp4" in ran.out
+    assert (tmp_path / "sheets" / f"0000_{odd.name}.png").is_file()
 
 
 def test_bad_file_does_not_spoil_the_table(run: Run, videos: Path, checkpoint: Path) -> None:

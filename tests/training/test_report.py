@@ -42,7 +42,6 @@ def report(tmp_path: Path) -> Path:
 def test_metrics_are_those_of_the_table(report: Path) -> None:
     loss = -(math.log(0.6) + math.log(0.2) + math.log(0.8)) / 3
     assert json.loads((report / "metrics.json").read_text()) == {
-        "videos": 3,
         "evaluated": 3,
         "listed": 6,
         "loss": pytest.approx(loss, abs=5e-5),

@@ -16,6 +16,7 @@ from video_uniformer.contact_sheet import save_contact_sheet
 from video_uniformer.data.annotations import read_class_names
 from video_uniformer.data.annotations.folders import find_videos
 from video_uniformer.data.decoding.video import DECODERS
+from video_uniformer.data.scan.page import show_name
 from video_uniformer.inference import Prediction, VideoClassifier, load_classifier
 
 EXAMPLES = """examples:
@@ -137,22 +138,21 @@ def _print(answers: list[dict[str, Any]]) -> None:
     table.add_column("probability", justify="right")
     for item in answers:
         for number, row in enumerate(item.get("top", [])):
-            name = item["path"] if number == 0 else ""
+            name = show_name(item["path"]) if number == 0 else ""
             table.add_row(name, row["class"], f"{100 * row['probability']:.1f} %")
         table.add_section()
     # Brackets in class names and paths are theirs, no markup.
     console = Console(markup=False, emoji=False, highlight=False)
     if table.row_count:
         console.print(table)
-    num_answered = sum("top" in item for item in answers)
-    console.print(f"evaluated {num_answered} of {len(answers)} videos")
     for item in answers:
         if "salvaged" in item:
             console.print(
-                f"only intact frames of {item['path']}: {item['salvaged']}", soft_wrap=True
+                f"only intact frames of {show_name(item['path'])}: {item['salvaged']}",
+                soft_wrap=True,
             )
         if "sheet" in item:
-            console.print(f"wrote {item['sheet']}", soft_wrap=True)
+            console.print(f"wrote {show_name(item['sheet'])}", soft_wrap=True)
 
 
 def main() -> None:
@@ -164,13 +164,17 @@ def main() -> None:
             answer(classifier, path, number, options)
             for number, path in enumerate(find_files(options.videos))
         ]
+    failed = [item for item in answers if "error" in item]
+    count = f"evaluated {len(answers) - len(failed)} of {len(answers)} videos"
     if options.json:
         print(json.dumps(answers, indent=2))
     else:
         _print(answers)
-    failed = [item for item in answers if "error" in item]
+        print(count)
     for item in failed:
         print(f"error: {item['error']}", file=sys.stderr)
+    if failed and options.json:
+        print(count, file=sys.stderr)
     raise SystemExit(1 if failed else 0)
 
 

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from video_uniformer.data.decoding.interface import VideoError
 from video_uniformer.data.decoding.probe import VideoFacts, probe_video
+from video_uniformer.data.scan.page import show_name
 
 EXAMPLES = """examples:
   video-uniformer-probe clip.mp4
@@ -99,7 +100,7 @@ def main() -> None:
         if options.json:
             print(json.dumps(asdict(facts)))
         else:
-            console.print(escape(facts.path), style="italic", soft_wrap=True)
+            console.print(escape(show_name(facts.path)), style="italic", soft_wrap=True)
             console.print(as_table(facts))
     if not num_files:
         names = ", ".join(map(str, options.paths))

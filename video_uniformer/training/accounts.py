@@ -201,7 +201,8 @@ class BadVideos(Callback):
         if not trainer.is_global_zero or not self._is_needed(trainer):
             return
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("w", newline="", encoding="utf-8") as file:
+        # Names that are not UTF-8 are told, with their odd bytes as \\udcXX.
+        with self.path.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
             rows = csv.writer(file)
             rows.writerow(["path", "split", "status", "reason", "times_seen"])
             for split, bad in self._bad.items():

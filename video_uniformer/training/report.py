@@ -52,8 +52,7 @@ def write_report(
 def _write_metrics(path: Path, table: ScoreTable, num_listed: int) -> None:
     """The numbers of videos and the metrics over those evaluated, six decimals each."""
     metrics = {name: round(float(value), 6) for name, value in table.summary().items()}
-    num_evaluated = len(table.evaluated().label)
-    numbers = {"videos": num_evaluated, "evaluated": num_evaluated, "listed": num_listed}
+    numbers = {"evaluated": len(table.evaluated().label), "listed": num_listed}
     content = json.dumps({**numbers, **metrics}, indent=2)
     path.write_text(f"{content}\n", encoding="utf-8")
 
@@ -98,7 +97,8 @@ def _write_classes(path: Path, counts: np.ndarray, class_names: Sequence[str]) -
 
 
 def _write_csv(path: Path, rows: Sequence[Sequence[object]]) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
+    # Names that are not UTF-8 are told, with their odd bytes as \\udcXX.
+    with path.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
         csv.writer(file).writerows(rows)
 
 
