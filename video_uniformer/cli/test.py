@@ -65,6 +65,8 @@ def describe(config: DictConfig, checkpoint: Checkpoint, overridden: set[str]) -
     """
     facts = checkpoint.facts
     clip = {} if "experiment" in overridden else facts.get("clip", {})
+    if "sampling.by" in overridden:
+        clip = {key: value for key, value in clip.items() if key != "by"}
     for node, values in (("model", facts.get("network", {})), ("clip", clip)):
         for key, value in values.items():
             if f"{node}.{key}" not in overridden:
