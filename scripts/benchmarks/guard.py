@@ -1,79 +1,77 @@
-"""What the decode guard costs on good files, in CPU time of both processes."""
+"""Pairs: loading clips with a deadline for every file, against loading them without."""
 
-import statistics
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
-from video_uniformer.data.decoding import Video, open_video
-from video_uniformer.data.decoding.guard import DecodeGuard
+import torch
+from torch import Tensor
 
-_CLIP_FRAMES, _STRIDE, _STARTS = 16, 4, (20, 90, 131, 222)
+from benchmarks.decoding import write_moving_video
+from benchmarks.timing import Pair, Runner
+from video_uniformer.data.annotations import Annotations, Sample
+from video_uniformer.data.bad_videos import BadVideoPolicy
+from video_uniformer.data.dataset import VideoDataset
+from video_uniformer.data.sampling import ClipSpec, Sampler, test_sampler, train_sampler
+from video_uniformer.data.transforms import eval_transform, train_transform
 
-
-@dataclass(frozen=True)
-class GuardCost:
-    """What reading a clip of 16 frames costs, from opening the file to closing it.
-
-    Attributes:
-        direct_ms: CPU milliseconds per clip with `open_video`, median.
-        guarded_ms: The same through the guard, both processes together.
-        overhead: Added share of CPU time; median over neighbouring pairs of runs.
-        wall_overhead: Added share of wall time, likewise.
-    """
-
-    direct_ms: float
-    guarded_ms: float
-    overhead: float
-    wall_overhead: float
+NUM_CLIPS = 12  # read in one run
+DECODERS = ("auto", "pyav")
+PROMISED = 0.98
+CLIP = ClipSpec(num_frames=16, stride=4, size=224)
 
 
-def measure_guard(path: Path, *, decoder: str = "auto", repeats: int = 60) -> GuardCost:
-    """Read the same clips directly and through a guard, in turn.
+def guard_pairs(folder: Path) -> list[Pair]:
+    """Write a video, check that the clips are equal, and pair the data sets.
 
     Args:
-        path: A video of at least 283 frames.
-        decoder: As for `open_video`.
-        repeats: Pairs of runs; each run reads four clips.
+        folder: Where the video goes.
+
+    Raises:
+        ValueError: the clips differ.
     """
-    pairs = []
-    with DecodeGuard(60) as guard:
-        _read_clips(guard.open, path, decoder)
-        _read_clips(open_video, path, decoder)
-        for number in range(repeats):
-            runs = [_Run(open_video), _Run(guard.open, guard.child_pid)]
-            order = runs if number % 2 else runs[::-1]  # neither always finds the caches warm
-            for run in order:
-                run.measure(path, decoder)
-            pairs.append(runs)
-    per_clip = 1000 / len(_STARTS)
-    return GuardCost(
-        direct_ms=per_clip * statistics.median(direct.cpu for direct, _ in pairs),
-        guarded_ms=per_clip * statistics.median(guarded.cpu for _, guarded in pairs),
-        overhead=statistics.median(guarded.cpu / direct.cpu for direct, guarded in pairs) - 1,
-        wall_overhead=statistics.median(other.wall / one.wall for one, other in pairs) - 1,
+    path = folder / "guarded.mp4"
+    write_moving_video(path, gop=12)
+    return [
+        _pair(path, f"load for {purpose}, {decoder}", decoder, sampler, transform)
+        for purpose, sampler, transform in _purposes()
+        for decoder in DECODERS
+    ]
+
+
+def _purposes() -> Iterator[tuple[str, Sampler, Callable[[Tensor], Tensor]]]:
+    yield "training", train_sampler(CLIP), train_transform(CLIP, num_views=1)
+    yield "validation", test_sampler(CLIP, num_clips=1), eval_transform(CLIP, num_crops=1)
+
+
+def _pair(
+    path: Path,
+    task: str,
+    decoder: str,
+    sampler: Sampler,
+    transform: Callable[[Tensor], Tensor],
+) -> Pair:
+    guarded, direct = (
+        VideoDataset(
+            partial(_list, path),
+            root=path.parent,
+            sampler=sampler,
+            transform=transform,
+            decoder=decoder,
+            bad_videos=BadVideoPolicy(deadline_seconds=seconds),
+        )
+        for seconds in (60.0, None)
     )
+    if not torch.equal(guarded[0]["video"], direct[0]["video"]):
+        raise ValueError(f"the clips of a guarded data set are others, {task}")
+    contender = Runner("guarded", partial(_load, guarded))
+    return Pair(task, contender, Runner("not guarded", partial(_load, direct)), NUM_CLIPS, PROMISED)
 
 
-class _Run:
-    def __init__(self, opener: Callable[[Path, str], Video], child: int | None = None) -> None:
-        self.cpu = self.wall = 0.0
-        self._opener = opener
-        self._clocks = [time.CLOCK_PROCESS_CPUTIME_ID]
-        if child is not None:
-            self._clocks.append((~child << 3) | 2)  # clock_getcpuclockid(3): a process's CPU time
-
-    def measure(self, path: Path, decoder: str) -> None:
-        cpu, wall = self._cpu(), time.perf_counter()
-        _read_clips(self._opener, path, decoder)
-        self.cpu, self.wall = self._cpu() - cpu, time.perf_counter() - wall
-
-    def _cpu(self) -> float:
-        return sum(map(time.clock_gettime, self._clocks))
+def _list(path: Path, *, root: Path, class_names: Sequence[str] | None) -> Annotations:
+    return Annotations([Sample(path, 0)] * NUM_CLIPS, ["a class"])
 
 
-def _read_clips(opener: Callable[[Path, str], Video], path: Path, decoder: str) -> None:
-    for start in _STARTS:
-        with opener(path, decoder) as video:
-            video.frames(range(start, start + _CLIP_FRAMES * _STRIDE, _STRIDE))
+def _load(dataset: VideoDataset) -> None:
+    for index in range(len(dataset)):
+        dataset[index]
