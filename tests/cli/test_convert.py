@@ -106,6 +106,7 @@ def test_converted_file_predicts_as_the_checkpoint(
     assert one.class_names == other.class_names
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -140,6 +141,7 @@ def test_number_type_is_kept(run: Run, tmp_path: Path, dtype: torch.dtype) -> No
     assert same(torch.load(tmp_path / "back.pth", weights_only=True), state)
 
 
+@pytest.mark.slow
 def test_file_without_counters_stays_without(run: Run, tmp_path: Path) -> None:
     state = published(variant="test", num_classes=2)
     state = {key: v for key, v in state.items() if not key.endswith("num_batches_tracked")}
@@ -195,6 +197,7 @@ def test_release_says_what_the_table_says(file: str, arguments: tuple[str, ...])
         assert create_uniformer(**network).config == network
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "wrapper"), [("in1k_s", "model"), ("k400_xxs_4_128", None)])
 def test_wrapper_of_the_release_is_known(here: Path, name: str, wrapper: str | None) -> None:
     file, arguments = RELEASES[name].file, RELEASES[name].builder_arguments()
@@ -269,17 +272,20 @@ def test_head_dim_is_asked_for_where_two_were_published(
     assert not (tmp_path / OURS).exists()
 
 
+@pytest.mark.slow
 def test_given_head_dim_is_taken_and_plays_no_part_in_a_published_file(here: Path) -> None:
     torch.save(sparse(variant="small_plus", ndim=2), here / "a.pth")
     assert converted("a.pth", OURS, "--head-dim", "64").facts["network"]["head_dim"] == 64
     assert converted("a.pth", "b.pth", "--to", "published").notes == ()
 
 
+@pytest.mark.slow
 def test_names_of_imagenet_are_known(here: Path) -> None:
     torch.save(sparse(variant="small", ndim=2), here / "a.pth")
     assert converted("a.pth", OURS, "--classes", "imagenet1k").facts["class_names"][0] == "tench"
 
 
+@pytest.mark.slow
 def test_alphabetical_order_of_published_classes_is_pointed_out(run: Run, tmp_path: Path) -> None:
     torch.save(published(variant="test", num_classes=400), tmp_path / "a.pth")
     names = sorted(class_names("kinetics400"))
@@ -290,6 +296,7 @@ def test_alphabetical_order_of_published_classes_is_pointed_out(run: Run, tmp_pa
     assert facts_of(tmp_path / OURS)["class_names"] == names
 
 
+@pytest.mark.slow
 def test_hub_folder_is_what_from_pretrained_takes(
     run: Run, checkpoint: Path, tmp_path: Path
 ) -> None:
@@ -306,6 +313,7 @@ def test_hub_folder_is_what_from_pretrained_takes(
     assert "`dark`, `bright`" in (tmp_path / "a" / "b" / "README.md").read_text()
 
 
+@pytest.mark.slow
 def test_hub_folder_is_a_source(run: Run, checkpoint: Path, tmp_path: Path) -> None:
     run(main, str(checkpoint), "folder", "--hub")
     assert run(main, "folder", OURS).status == 0
@@ -386,6 +394,7 @@ def test_other_tensors_are_refused(run: Run, tmp_path: Path) -> None:
     refused(run(main, "a.pth", OURS), "a.pth holds no UniFormer that this package knows")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", ["missing", "unexpected", "shape"])
 def test_damaged_network_is_refused(run: Run, tmp_path: Path, change: str) -> None:
     state = published(variant="test", num_classes=2)

@@ -69,6 +69,7 @@ def test_folder_stands_for_all_its_videos(run: Run, videos: Path, checkpoint: Pa
     assert paths == [str(videos / name) for name in expected]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pattern", ["videos/val*.mp4", "**/val*.mp4", "vid*s/val[0-9].mp4"])
 def test_glob_stands_for_what_it_matches(
     pattern: str, run: Run, videos: Path, checkpoint: Path
@@ -164,6 +165,7 @@ def test_bad_file_among_good_ones_is_named_and_the_others_answered(
     assert given[1]["error"] == f"{bad}: the file is empty, expected a video"
 
 
+@pytest.mark.slow
 def test_name_that_is_not_utf8_is_shown_and_drawn(
     run: Run, videos: Path, checkpoint: Path, tmp_path: Path
 ) -> None:

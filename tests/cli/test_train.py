@@ -36,6 +36,7 @@ def test_training_leaves_checkpoints_logs_and_silence(
     assert len([row for row in rows if row["val/top1"]]) == 1
 
 
+@pytest.mark.slow
 def test_checkpoint_of_a_training_is_a_classifier(
     run: Run, tiny: Sequence[str], videos: Path, tmp_path: Path
 ) -> None:

@@ -29,6 +29,7 @@ def auxiliary(network: Any, x: Tensor) -> Tensor:
     return second
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_hundred_orders_of_the_classes_give_the_same_logits_per_class(kind: str) -> None:
     trained, other = build(kind).eval(), build(kind).eval()

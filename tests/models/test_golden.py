@@ -158,6 +158,7 @@ def test_authors_state_dict_fills_every_entry(case: Case) -> None:
     assert not report.unexpected
 
 
+@pytest.mark.slow
 @forward_rows()
 def test_forward_pass_equals_the_reference_at_every_depth(name: str) -> None:
     row = GOLDEN["forward"][name]
@@ -226,6 +227,7 @@ def test_still_clip_through_centre_inflation_gives_the_image_features(
         assert error <= 5e-6
 
 
+@pytest.mark.slow
 def test_still_clip_gives_a_light_network_the_image_features_of_the_local_stages() -> None:
     # Later a clip has one class token for all frames, an image one for itself.
     pairs = list(maps_of_a_still_clip("xxs", official_state_dict("xxs", 2, 1000)))
@@ -242,6 +244,7 @@ def test_light_image_weights_inflate_stem_embeds_and_local_stages() -> None:
     assert not report.missing
 
 
+@pytest.mark.slow
 def test_image_weights_give_the_dense_form_its_maps(image_weights: dict[str, Tensor]) -> None:
     image_network = unfilled({"variant": "small", "ndim": 2}, 1000)
     load_weights(image_network, image_weights)

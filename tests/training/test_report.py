@@ -81,6 +81,7 @@ def test_confusion_counts_predictions_of_each_label(report: Path) -> None:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num_classes", [25, 80])
 def test_confusion_is_drawn_for_few_and_many_classes(num_classes: int, tmp_path: Path) -> None:
     labels, all_well = torch.tensor([0, 1, 1]), torch.zeros(3, dtype=torch.long)

@@ -76,6 +76,7 @@ def assert_right_frames(path: Path, truth: torch.Tensor, decoder: str) -> None:
             assert torch.equal(video.frames(indices), truth[torch.tensor(indices)]), indices
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("decoder", ["auto", "pyav"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_gives_the_frames_of_sequential_decoding(

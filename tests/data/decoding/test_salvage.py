@@ -60,6 +60,7 @@ def assert_salvaged(path: Path, truth: torch.Tensor) -> None:
             assert places_of(video.frames([index]), truth) == [kept[index]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", [0.7, 0.97])
 @pytest.mark.parametrize("kind", CONTAINERS)
 def test_a_file_cut_short_keeps_what_it_holds(
