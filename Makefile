@@ -20,7 +20,7 @@ $(INSTALLED): pyproject.toml
 # What CI runs: style, types, then every test that needs no GPU.
 test: check
 	$(BIN)/python -m coverage erase
-	$(BIN)/python -m pytest -m "not gpu" --cov --cov-report=term
+	$(BIN)/python -m pytest -m "not gpu" --cov --cov-report=term --durations=20
 
 fast: install
 	$(BIN)/python -m pytest

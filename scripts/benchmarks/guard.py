@@ -41,7 +41,7 @@ def guard_pairs(folder: Path) -> list[Pair]:
 
 
 def _purposes() -> Iterator[tuple[str, Sampler, Callable[[Tensor], Tensor]]]:
-    yield "training", train_sampler(CLIP), train_transform(CLIP, num_views=1)
+    yield "training", train_sampler(CLIP), train_transform(CLIP)
     yield "validation", test_sampler(CLIP, num_clips=1), eval_transform(CLIP, num_crops=1)
 
 

@@ -78,8 +78,8 @@ _BAD = {
     ),
     DAMAGED: (
         "{videos} damaged: frames are lost or altered",
-        "fetch them again; or train with bad_videos.on_bad_video=salvage, which uses the intact "
-        "frames; or leave them out",
+        "fetch them again; or train with data.bad_videos.on_bad_video=salvage, which uses the "
+        "intact frames; or leave them out",
     ),
     UNREADABLE: (
         "{videos} unreadable: no frame of them is intact",
