@@ -102,6 +102,35 @@ def test_frames_of_any_size_follow_each_other(guard: DecodeGuard, video_file: Ca
                 assert numbers(images) == list(range(32))
 
 
+class HalfRead(Stub):
+    """Takes the memory for as many frames as its name says, and fails when it has the first."""
+
+    def _read(self, indices: list[int]) -> torch.Tensor:
+        self.allocate((int(self.path.name), 48, 64, 3))
+        raise VideoError(f"{self.path}: frame 1 cannot be decoded")
+
+
+def open_half_or_whole(
+    path: str, decoder: str, *, salvage: bool, short_side: int | None, num_frames: int | None
+) -> Video:
+    return HalfRead(Path(path)) if path.isdecimal() else open_video(path)
+
+
+@pytest.mark.parametrize("num_frames", [1, 8, 32, 3000])
+def test_what_fails_half_way_does_not_spoil_the_next_video(
+    num_frames: int, video_file: Callable
+) -> None:
+    path = video_file()
+    with DecodeGuard(30, opener=open_half_or_whole) as guard:
+        for first in (None, [5, 6, 7], range(32)):
+            if first is not None:
+                assert numbers(guard.open(path).frames(first)) == list(first)
+            with pytest.raises(VideoError, match="frame 1 cannot be decoded"):
+                guard.open(str(num_frames)).frames([0, 1])
+        for second in ([9], range(20), range(32)):
+            assert numbers(guard.open(path).frames(second)) == list(second)
+
+
 def test_frames_can_be_written_to(guard: DecodeGuard, video_file: Callable) -> None:
     with guard.open(video_file()) as video:
         video.frames([1, 2]).zero_()

@@ -39,7 +39,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from video_uniformer.data.decoding.interface import Video, VideoError
+from video_uniformer.data.decoding.interface import Video, VideoError, system_errno
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _REAP_SECONDS = 0.5
@@ -104,10 +104,11 @@ class Frames(NamedTuple):
 
 
 class Failure(NamedTuple):
-    """An exception of this type was raised."""
+    """An exception of this type was raised; `errno` is that of the system's error behind it."""
 
     kind: str
     message: str
+    errno: int
 
 
 Request = Open | Read | ReadTimes | Close
@@ -154,12 +155,14 @@ class DecodeChild:
         # Also called when a worker of `multiprocessing` ends, where `atexit` is not.
         self._finish = Finalize(self, _kill, args=(self.pid, self._line), exitpriority=10)
 
-    def end(self) -> str:
-        """Kill it, if it has not ended by itself; say how it ended."""
+    def end(self) -> tuple[str, bool]:
+        """Kill it, if it has not ended by itself; say how it ended, and whether it was killed."""
         status = self._finish()
+        if status == -signal.SIGKILL:
+            return "the decoder was killed, as happens when memory runs out", True
         if status is not None and status < 0:
-            return f"the decoder crashed (signal {-status})"
-        return f"the decoder ended its process (status {status})"
+            return f"the decoder crashed (signal {-status})", False
+        return f"the decoder ended its process (status {status})", False
 
     def send(self, request: Request) -> None:
         """Send a request.
@@ -285,7 +288,7 @@ def _serve(line: Connection, progress: memoryview, opener: Callable[..., Video])
             content: Content = desk.answer(request)
         except Exception as error:  # whatever it is, the parent is to know
             kind = VideoError if isinstance(error, VideoError) else type(error)
-            content = Failure(kind.__name__, str(error))
+            content = Failure(kind.__name__, str(error), system_errno(error))
         _send(line, Answer(content, log.lines))
         log.lines = []
         if isinstance(content, Frames) and content.new_bytes:
@@ -323,12 +326,22 @@ class _Desk:
 
     def read(self, video: Video, request: Read) -> Frames:
         self._slot, self._new_bytes = request.slot, 0
+        try:
+            shape = self._fill_slot(video, request.indices)
+        except BaseException:
+            if self._new_bytes:  # of which the parent will not hear
+                os.close(self._descriptor)
+                del self._memory[self._slot]
+            raise
+        return Frames(request.slot, shape, self._new_bytes, _origin(video))
+
+    def _fill_slot(self, video: Video, indices: list[Any]) -> tuple[int, ...]:
         video.allocate = self._allocate  # spares a copy with the decoders that heed it
-        images = video.frames(request.indices).numpy()
-        memory = self._memory.get(request.slot)
+        images = video.frames(indices).numpy()
+        memory = self._memory.get(self._slot)
         if memory is None or not np.may_share_memory(images, np.frombuffer(memory, np.uint8)):
             np.copyto(self._allocate(images.shape), images)
-        return Frames(request.slot, images.shape, self._new_bytes, _origin(video))
+        return images.shape
 
     def _allocate(self, shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
         """The start of the slot's memory, which is replaced where its size does not suit."""

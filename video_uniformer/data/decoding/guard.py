@@ -25,11 +25,15 @@ from video_uniformer.data.decoding.child import (
 )
 from video_uniformer.data.decoding.video import Video, VideoError, open_video
 
-__all__ = ["DeadlineError", "DecodeGuard"]
+__all__ = ["DeadlineError", "DecodeGuard", "KilledError"]
 
 
 class DeadlineError(VideoError):
     """A video whose decoder did not answer in time; it has been killed."""
+
+
+class KilledError(VideoError):
+    """A video whose decoder somebody else has killed, as the system does when memory runs out."""
 
 
 class DecodeGuard:
@@ -134,7 +138,8 @@ class DecodeGuard:
             message = f"{path}: no answer within {seconds} while {_describe(request)}"
             raise DeadlineError(message) from error
         except (EOFError, OSError) as error:
-            raise VideoError(f"{path}: {child.end()}") from error
+            reason, is_killed = child.end()
+            raise (KilledError if is_killed else VideoError)(f"{path}: {reason}") from error
         finally:
             if answer is None:  # late, dead, or this process was interrupted: no longer in step
                 self.close()
@@ -169,11 +174,13 @@ def _describe(request: Open | Read | ReadTimes) -> str:
 
 
 def _as_error(path: Path, failure: Failure) -> ValueError:
-    if failure.kind == VideoError.__name__:
-        return VideoError(failure.message)
     if failure.kind == ValueError.__name__:
         return ValueError(failure.message)
-    return VideoError(f"{path}: the decoder failed ({failure.kind}: {failure.message})")
+    message = f"{path}: the decoder failed ({failure.kind}: {failure.message})"
+    error = VideoError(failure.message if failure.kind == VideoError.__name__ else message)
+    if failure.errno:
+        error.__cause__ = OSError(failure.errno, os.strerror(failure.errno))
+    return error
 
 
 class _GuardedVideo(Video):

@@ -1,5 +1,6 @@
 """What every decoder offers, and the one error that all of them raise."""
 
+import errno
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -8,6 +9,7 @@ from types import TracebackType
 import numpy as np
 import numpy.typing as npt
 import torch
+from av.error import FFmpegError
 from torch import Tensor
 
 Allocate = Callable[[tuple[int, ...]], npt.NDArray[np.uint8]]
@@ -23,6 +25,21 @@ class VideoError(ValueError):
 
     It takes one string, so that it survives the way from a loader's worker process.
     """
+
+
+def system_errno(error: BaseException) -> int:
+    """Number of the system's error that an error is, or comes from; 0 if there is none.
+
+    FFmpeg's lack of memory is none: a damaged header may ask for more than there can be.
+    """
+    for link in (error, error.__cause__):
+        if isinstance(link, FFmpegError):
+            return 0 if link.errno == errno.ENOMEM else int(link.errno or 0)
+        if isinstance(link, MemoryError):
+            return errno.ENOMEM
+        if isinstance(link, OSError) and link.errno:
+            return link.errno
+    return 0
 
 
 class Video(ABC):

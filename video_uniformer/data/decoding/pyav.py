@@ -194,7 +194,9 @@ class PyAVVideo(Video):
             raise as_video_error(self.path, reason, error) from error
         if images.missing:
             number = indices[images.first_missing]
-            raise VideoError(f"{self.path}: frame {number} is in the container but never decoded")
+            raise VideoError(
+                f"{self.path}: frame {number} is in the container, but damaged or lost"
+            )
         return torch.from_numpy(images.rgb)
 
     def _decode_from_start(self, *, by_time: bool) -> Iterator[tuple[int | None, VideoFrame]]:
@@ -202,8 +204,14 @@ class PyAVVideo(Video):
         self._container.close()
         self._container = open_container(self.path)
         self._stream = prepare_stream(self._container, self.path)
+        has_begun = False
         for number, frame in enumerate(self._container.decode(self._stream)):
-            yield frame.pts if by_time else number, frame
+            name = frame.pts if by_time else number
+            # Ahead of the first key frame stand frames that lack another; that is no damage.
+            has_begun |= not frame.is_corrupt
+            if has_begun and frame.is_corrupt:
+                name = None  # made up by the decoder, to conceal damage
+            yield name, frame
 
     def _decode_stretches(
         self, targets: list[int], key_frames: list[int]

@@ -6,7 +6,7 @@ from torch import Tensor
 from torchcodec.decoders import VideoDecoder
 
 from video_uniformer.data.decoding.fallback import open_instead
-from video_uniformer.data.decoding.interface import Video
+from video_uniformer.data.decoding.interface import Video, VideoError
 from video_uniformer.data.decoding.mp4 import UnsuitableError, read_plain_track
 from video_uniformer.data.decoding.pyav import PyAVVideo
 
@@ -60,4 +60,8 @@ class TorchCodecVideo(Video):
                 kind = "frames that it cannot decode"
                 self._substitute = open_instead(self.path, "torchcodec", kind)
                 self.decoder, self.choice = self._substitute.decoder, self._substitute.choice
+        if len(self._substitute) != len(self):  # its numbers mean other frames
+            raise VideoError(
+                f"{self.path}: {len(self._substitute)} of its {len(self)} frames can be decoded"
+            )
         return self._substitute.frames(indices)
