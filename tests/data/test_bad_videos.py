@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import signal
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -86,7 +87,7 @@ def test_list_holds_plain_lines(tmp_path: Path) -> None:
     Quarantine(path).add(tmp_path / "ä b.mp4", 'the "moov"\nis missing')
     [line] = path.read_text().splitlines()
     entry = json.loads(line)
-    assert list(entry) == ["path", "reason", "when"]
+    assert list(entry) == ["path", "reason", "when", "is_lost"]
     assert entry["path"] == str(tmp_path / "ä b.mp4")
     assert entry["reason"] == 'the "moov"\nis missing'
     assert entry["when"].endswith("+00:00")
@@ -312,7 +313,12 @@ def test_error_of_the_disk_is_the_reason(folder: Path) -> None:
 
 
 def open_without_handles(
-    path: Path, decoder: str, *, salvage: bool, num_frames: int | None
+    path: Path,
+    decoder: str,
+    *,
+    salvage: bool,
+    short_side: int | None = None,
+    num_frames: int | None = None,
 ) -> Video:
     raise OSError(errno.EMFILE, "Too many open files")
 
@@ -340,6 +346,62 @@ def open_damaged(
     return video
 
 
+@pytest.mark.parametrize("on_bad_video", ["skip", "salvage"])
+def test_shortage_in_the_process_that_decodes_is_not_the_videos_fault(
+    on_bad_video: str, folder: Path
+) -> None:
+    policy = BadVideoPolicy(on_bad_video, quarantine=folder / "list.jsonl", deadline_seconds=20)
+    with pytest.raises(VideoError, match="Too many open files"):
+        VideoReader(policy, opener=open_without_handles).read(folder / "good.mp4", first_frame)
+    assert not (folder / "list.jsonl").exists()
+
+
+def be_killed(
+    path: Path, decoder: str, *, salvage: bool, short_side: int | None, num_frames: int | None
+) -> Video:
+    """As if memory had run out."""
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError("the signal ends the process")
+
+
+def test_video_whose_decoder_was_killed_is_skipped_and_not_listed(folder: Path) -> None:
+    policy = BadVideoPolicy("skip", quarantine=folder / "list.jsonl", deadline_seconds=20)
+    reading = VideoReader(policy, opener=be_killed).read(folder / "good.mp4", first_frame)
+    assert reading.problem == "the decoder was killed, as happens when memory runs out"
+    assert not (folder / "list.jsonl").exists()
+
+
+def test_known_damage_is_not_read_as_it_is(folder: Path) -> None:
+    path = folder / "good.mp4"
+    readings = [
+        VideoReader(BadVideoPolicy(choice)).read(path, first_frame, damage="damaged, says x.csv")
+        for choice in ("skip", "salvage")
+    ]
+    assert [reading.status for reading in readings] == [SKIPPED, SALVAGED]
+    assert {reading.problem for reading in readings} == {"damaged, says x.csv"}
+    with pytest.raises(VideoError, match=r"good\.mp4: damaged, says x\.csv"):
+        VideoReader(BadVideoPolicy()).read(path, first_frame, damage="damaged, says x.csv")
+
+
+def test_what_was_only_skipped_may_still_be_salvaged(folder: Path) -> None:
+    path, quarantine = folder / "good.mp4", folder / "list.jsonl"
+    for choice, status in (("skip", SKIPPED), ("skip", SKIPPED), ("salvage", SALVAGED)):
+        policy = BadVideoPolicy(choice, quarantine=quarantine)
+        reader = VideoReader(policy, opener=open_damaged)
+        assert reader.read(path, first_frame).status == status
+    assert len(quarantine.read_text().splitlines()) == 1
+
+
+@pytest.mark.parametrize("torn", ['{"path": "/x.mp4", "rea', '{"path": "/x.mp4", "reason": "r"}'])
+def test_list_whose_last_line_lacks_its_end_takes_more(torn: str, tmp_path: Path) -> None:
+    path = tmp_path / "list.jsonl"
+    path.write_text(torn)
+    Quarantine(path).add("/b.mp4", "bad")
+    again = Quarantine(path)
+    assert again.reason_for("/b.mp4") == "bad"
+    assert again.reason_for("/x.mp4") == ("r" if torn.endswith("}") else None)
+
+
 @pytest.mark.parametrize("deadline_seconds", [None, 20])
 def test_intact_frames_of_a_damaged_video_are_used(
     deadline_seconds: float | None, folder: Path
@@ -357,7 +419,7 @@ def test_video_without_intact_frames_is_skipped_and_listed(folder: Path) -> None
     policy = BadVideoPolicy("salvage", quarantine=folder / "list.jsonl")
     reading = VideoReader(policy).read(folder / "text.mp4", first_frame)
     assert (reading.frames, reading.status) == (None, SKIPPED)
-    assert reading.problem.endswith("; nothing to salvage")
+    assert "; not salvaged (not a readable video" in reading.problem
     assert Quarantine(folder / "list.jsonl").reason_for(folder / "text.mp4") == reading.problem
 
 

@@ -6,7 +6,12 @@ from pathlib import Path
 import pytest
 
 from video_uniformer.data.annotations import read_manifest
-from video_uniformer.data.annotations.manifest import decode_name, encode_name, read_frame_counts
+from video_uniformer.data.annotations.manifest import (
+    decode_name,
+    encode_name,
+    read_damage,
+    read_frame_counts,
+)
 
 HEADER = "path,label,split,status,frames,codec"
 ROWS = (
@@ -84,6 +89,11 @@ def test_frame_counts_are_those_of_intact_videos(manifest: Path) -> None:
         Path("/data/two\nlines.mp4"): 12,
         Path("/data/e.mp4"): 9,
     }
+
+
+def test_damage_is_that_of_damaged_videos(manifest: Path) -> None:
+    manifest.write_text(f"{HEADER}\na.mp4,0,all,damaged,5,h264\nb.mp4,0,all,hung,0,h264\n")
+    assert read_damage(manifest, root="/data") == {Path("/data/a.mp4"): f"damaged, says {manifest}"}
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from torch import Tensor
 
-from video_uniformer.data.decoding.guard import DeadlineError, DecodeGuard
+from video_uniformer.data.decoding.guard import DeadlineError, DecodeGuard, KilledError
+from video_uniformer.data.decoding.interface import system_errno
 from video_uniformer.data.decoding.video import Video, VideoError, open_video
 
 STATUSES = ("ok", "salvaged", "skipped", "substituted")
@@ -97,8 +98,9 @@ def _check_choice(name: str, value: str) -> None:
 class Quarantine:
     """A file that lists bad videos, which any number of processes read and add to.
 
-    One JSON object a line: the video's absolute `path`, the `reason`, and `when` (UTC) it was
-    added. Lines are added whole, and read as they come.
+    One JSON object a line: the video's absolute `path`, the `reason`, `when` (UTC) it was added,
+    and whether it `is_lost`: it hangs, or salvaging it was tried in vain. Lines are added whole,
+    and read as they come.
 
     Args:
         path: The file; made, with its folder, when the first video is added.
@@ -109,7 +111,7 @@ class Quarantine:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        self._reasons: dict[str, str] = {}
+        self._reasons: dict[str, tuple[str, bool]] = {}
         self._num_read = 0  # bytes
         self._check_writable()
         self._read_on()
@@ -121,27 +123,39 @@ class Quarantine:
         self._read_on()
         return len(self._reasons)
 
-    def reason_for(self, path: str | Path) -> str | None:
-        """Why a video is listed, or None where it is not."""
-        self._read_on()
-        return self._reasons.get(os.path.abspath(path))  # noqa: PTH100
+    def reason_for(self, path: str | Path, only_lost: bool = False) -> str | None:
+        """Why a video is listed, or None where it is not.
 
-    def add(self, path: str | Path, reason: str) -> None:
+        Args:
+            path: The video.
+            only_lost: Leave out those that may still be salvaged.
+        """
+        self._read_on()
+        # `Path.resolve` would follow links, and ask a disk that may be what stalls.
+        reason, is_lost = self._reasons.get(os.path.abspath(path), (None, True))  # noqa: PTH100
+        return reason if is_lost or not only_lost else None
+
+    def add(self, path: str | Path, reason: str, *, is_lost: bool = True) -> None:
         """List a video, unless it is listed.
+
+        Args:
+            path: The video.
+            reason: What is wrong with it.
+            is_lost: It hangs, or salvaging it was tried in vain.
 
         Raises:
             ValueError: The file cannot be written.
         """
-        if self.reason_for(path) is not None:
+        if self.reason_for(path, only_lost=is_lost) is not None:
             return
         when = datetime.now(timezone.utc).isoformat(timespec="seconds")
-        # `Path.resolve` would follow links, and ask a disk that may be what stalls.
-        entry = {"path": os.path.abspath(path), "reason": reason, "when": when}  # noqa: PTH100
+        name = os.path.abspath(path)  # noqa: PTH100
+        entry = {"path": name, "reason": reason, "when": when, "is_lost": is_lost}
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             # Unbuffered, so that a line is one write, which processes do not interleave.
-            with self.path.open("ab", buffering=0) as file:
-                file.write(f"{json.dumps(entry)}\n".encode())
+            with self.path.open("a+b", buffering=0) as file:
+                file.write(_line_break(file) + f"{json.dumps(entry)}\n".encode())
         except OSError as error:
             raise self._unwritable(error.strerror) from error
         self._read_on()
@@ -172,18 +186,27 @@ class Quarantine:
         with self.path.open("rb") as file:
             file.seek(self._num_read)
             added = file.read()
-        whole = added[: added.rfind(b"\n") + 1]
-        self._num_read += len(whole)
-        for line in whole.splitlines():
+        self._num_read += added.rfind(b"\n") + 1
+        for line in added.splitlines():  # the last may lack its end, and is then read once more
             self._take_in(line)
 
     def _take_in(self, line: bytes) -> None:
         try:
             entry = json.loads(line)
             path, reason = str(entry["path"]), str(entry["reason"])
+            is_lost = bool(entry.get("is_lost", True))
         except (ValueError, KeyError, TypeError):  # torn, when a disk was full
             return
-        self._reasons.setdefault(path, reason)
+        if is_lost or path not in self._reasons:
+            self._reasons[path] = reason, is_lost
+
+
+def _line_break(file: BinaryIO) -> bytes:
+    """What is to be written ahead of a new line: an edited or torn file may lack its last break."""
+    if file.seek(0, os.SEEK_END) == 0:
+        return b""
+    file.seek(-1, os.SEEK_END)
+    return b"" if file.read(1) == b"\n" else b"\n"
 
 
 class Reading(NamedTuple):
@@ -229,7 +252,12 @@ class VideoReader:
             self._quarantine = Quarantine(policy.quarantine)
 
     def read(
-        self, path: Path, pick: Callable[[Video], Tensor], *, num_frames: int | None = None
+        self,
+        path: Path,
+        pick: Callable[[Video], Tensor],
+        *,
+        num_frames: int | None = None,
+        damage: str = "",
     ) -> Reading:
         """Read what `pick` takes from a video; it is called anew at every try.
 
@@ -240,37 +268,48 @@ class VideoReader:
             path: The video.
             pick: An open video -> frames.
             num_frames: As for `open_video`.
+            damage: What is known to be wrong with the video, which is then not read as it is:
+                decoders conceal some damage and say nothing.
 
         Raises:
             VideoError: The video is bad, and the policy is to raise.
             OSError: The machine is short of something, which is not the video's fault.
         """
-        listed = None if self._quarantine is None else self._quarantine.reason_for(path)
+        salvages = self._policy.on_bad_video == "salvage"
+        listed = self._quarantine.reason_for(path, salvages) if self._quarantine else None
         if listed is not None:
             return Reading(None, SKIPPED, listed)
         try:
+            if damage:
+                raise VideoError(f"{path}: {damage}")
             return Reading(self._read(path, pick, num_frames=num_frames)[0], OK, "")
         except (VideoError, OSError) as error:
             if self._policy.on_bad_video == "raise" or _is_shortage(error):
                 raise
             failure = error
-        problem = _explain(path, failure)
         # What hangs one decoder is left: a second wait could be as long as the first.
-        if self._policy.on_bad_video == "salvage" and not isinstance(failure, DeadlineError):
-            try:
-                frames, lost = self._read(path, pick, salvage=True)
-            except (VideoError, OSError) as error:
-                failure, problem = error, f"{problem}; nothing to salvage"
-            else:
-                return Reading(frames, SALVAGED, f"{problem}; {lost}" if lost else problem)
-        # After a hang the disk itself may be what hangs, and is not asked.
-        if isinstance(failure, DeadlineError) or os.access(path, os.R_OK):
-            self._set_aside(path, problem)
-        return Reading(None, SKIPPED, problem)
+        if salvages and not isinstance(failure, DeadlineError):
+            return self._salvage(path, pick, _explain(path, failure))
+        return self._skip(path, failure, _explain(path, failure))
 
-    def _set_aside(self, path: Path, problem: str) -> None:
-        if self._quarantine is not None:
-            self._quarantine.add(path, problem)
+    def _salvage(self, path: Path, pick: Callable[[Video], Tensor], problem: str) -> Reading:
+        try:
+            frames, lost = self._read(path, pick, salvage=True)
+        except (VideoError, OSError) as error:
+            if _is_shortage(error):
+                raise
+            return self._skip(path, error, f"{problem}; not salvaged ({_explain(path, error)})")
+        return Reading(frames, SALVAGED, f"{problem}; {lost}" if lost else problem)
+
+    def _skip(self, path: Path, failure: Exception, problem: str) -> Reading:
+        """Leave a video out, and list it where that will not change by itself."""
+        is_hang = isinstance(failure, DeadlineError)
+        is_lasting = is_hang or (not isinstance(failure, KilledError) and os.access(path, os.R_OK))
+        # In this order: after a hang the disk itself may be what hangs, and is not asked.
+        if self._quarantine is not None and is_lasting:
+            is_lost = is_hang or self._policy.on_bad_video == "salvage"
+            self._quarantine.add(path, problem, is_lost=is_lost)
+        return Reading(None, SKIPPED, problem)
 
     def _read(
         self,
@@ -295,10 +334,7 @@ class VideoReader:
 
 
 def _is_shortage(error: Exception) -> bool:
-    if isinstance(error, DeadlineError):
-        return False
-    cause = error if isinstance(error, OSError) else error.__cause__
-    return isinstance(cause, OSError) and cause.errno in _SHORTAGES
+    return not isinstance(error, DeadlineError) and system_errno(error) in _SHORTAGES
 
 
 def _explain(path: Path, error: Exception) -> str:

@@ -42,6 +42,8 @@ class VideoDataset(Dataset[dict[str, Any]]):
             it for this list; None raises.
         frame_counts: (root=) -> playable frames by path, as a scan has counted them; None knows
             none. See `open_video`.
+        damage: (root=) -> what is wrong with damaged videos, by path, as a scan has found it; None
+            knows of none. See `VideoReader.read`.
 
     Shape:
         items hold `video` (V, C, T, H, W), `label` () and `video_index` (), the place in the list;
@@ -65,6 +67,7 @@ class VideoDataset(Dataset[dict[str, Any]]):
         seed: int = 0,
         bad_videos: BadVideoPolicy | None = None,
         frame_counts: Callable[..., Mapping[Path, int]] | None = None,
+        damage: Callable[..., Mapping[Path, str]] | None = None,
     ) -> None:
         self.samples, self.class_names = annotations(root=root, class_names=class_names)
         self.sampler = sampler
@@ -73,6 +76,7 @@ class VideoDataset(Dataset[dict[str, Any]]):
         policy = BadVideoPolicy() if bad_videos is None else bad_videos
         self.reader = VideoReader(policy, decoder)
         self._frame_counts = {} if frame_counts is None else frame_counts(root=root)
+        self._damage = {} if damage is None else damage(root=root)
         self._needs_times = _needs_times(sampler)
         self._substitutes = policy.on_bad_video == "substitute"
 
@@ -121,7 +125,12 @@ class VideoDataset(Dataset[dict[str, Any]]):
             times = video.times if self._needs_times else None
             return video.frames(self.sampler(len(video), times))
 
-        return self.reader.read(path, pick, num_frames=self._frame_counts.get(path))
+        return self.reader.read(
+            path,
+            pick,
+            num_frames=self._frame_counts.get(path),
+            damage=self._damage.get(path, ""),
+        )
 
     def _black(self, place: tuple[int, ...]) -> Tensor:
         """Frames that the transform makes a clip of the usual shape of."""

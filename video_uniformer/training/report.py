@@ -46,7 +46,8 @@ def write_report(
     _write_classes(files[2], counts, class_names)
     rows = [[name, *row] for name, row in zip(class_names, counts.tolist(), strict=True)]
     _write_csv(files[3], [["label \\ predicted", *class_names], *rows])
-    return [*files, _draw_confusion(folder / "confusion.png", counts, class_names)]
+    title = f"evaluated {len(evaluated.label)} of {len(paths)} videos"
+    return [*files, _draw_confusion(folder / "confusion.png", counts, class_names, title)]
 
 
 def _write_metrics(path: Path, table: ScoreTable, num_listed: int) -> None:
@@ -102,7 +103,7 @@ def _write_csv(path: Path, rows: Sequence[Sequence[object]]) -> None:
         csv.writer(file).writerows(rows)
 
 
-def _draw_confusion(path: Path, counts: np.ndarray, class_names: Sequence[str]) -> Path:
+def _draw_confusion(path: Path, counts: np.ndarray, class_names: Sequence[str], title: str) -> Path:
     """Share of each class's videos per prediction, as a picture; few classes get names."""
     num_classes = len(class_names)
     share = counts / np.maximum(counts.sum(1, keepdims=True), 1)
@@ -110,6 +111,7 @@ def _draw_confusion(path: Path, counts: np.ndarray, class_names: Sequence[str]) 
     # Names are plain text, whatever signs of a formula they hold.
     with matplotlib.rc_context({"text.parse_math": False}):
         figure = _plot_share(share, counts, class_names, side)
+        figure.suptitle(title)
         figure.savefig(path, dpi=120)
     return path
 

@@ -141,7 +141,10 @@ class VideoScores(Metric):
         # torchmetrics takes the axes off whatever has one element, as the table of one video has.
         num_videos = video_index.numel()
         video_index, status = video_index.reshape(num_videos), status.reshape(num_videos)
-        problems = dict(gather_items(list(self._problems.items())))
+        # Of a video that was dealt out twice, one process may know what the other does not.
+        problems = {
+            index: text for index, text in gather_items(list(self._problems.items())) if text
+        }
         texts = [problems.get(index, "") for index in video_index.tolist()]
         return ScoreTable(
             video_index,

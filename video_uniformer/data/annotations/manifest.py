@@ -162,6 +162,22 @@ def read_frame_counts(path: Path | str, *, root: Path | str) -> dict[Path, int]:
     return {Path(root) / row.path: row.num_frames for row in rows if row.status == "ok"}
 
 
+def read_damage(path: Path | str, *, root: Path | str) -> dict[Path, str]:
+    """Read what is wrong with the damaged videos of a manifest.
+
+    Args:
+        path: The manifest; looked for below `root`, then as given.
+        root: Folder that relative paths start from.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is no manifest.
+    """
+    rows = read_manifest_rows(path, root=root)
+    damaged = (row for row in rows if row.status == "damaged")
+    return {Path(root) / row.path: f"damaged, says {path}" for row in damaged}
+
+
 def _of_split(rows: list[ManifestRow], split: str | None, origin: str) -> list[ManifestRow]:
     splits = list(dict.fromkeys(row.split for row in rows))
     if split is None and len(splits) > 1:
