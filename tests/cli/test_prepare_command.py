@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from video_uniformer.cli.prepare import main
 from video_uniformer.data.annotations import read_list
@@ -35,6 +36,36 @@ def test_bad_file_is_named_and_left_out_of_the_lists(
     assert "val1.mp4: not a video: not a readable video" in ran.out
     assert (tmp_path / "new" / "val.csv").read_text() == "val0.mp4,0\nval2.mp4,0\n"
     assert not (tmp_path / "new" / "val1.mp4").exists()
+
+
+def test_folder_of_pictures_itself_is_encoded(run: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "walk"
+    folder.mkdir()
+    for number in range(3):
+        Image.new("RGB", (64, 48), (40 * number,) * 3).save(folder / f"{number}.png")
+    ran = run(main, str(folder), "new", "--workers", "1")
+    assert ran.status == 0, ran.out + ran.err
+    assert (tmp_path / "new" / "walk.csv").read_text() == "walk.mp4\n"
+    assert (tmp_path / "new" / "walk.mp4").is_file()
+
+
+def test_originals_are_not_replaced_through_a_link(run: Run, tmp_path: Path, videos: Path) -> None:
+    before = (videos / "val0.mp4").read_bytes()
+    (tmp_path / "new").symlink_to(videos)
+    ran = run(main, str(videos / "val.csv"), "new")
+    assert ran.status == 2
+    assert "error: target is new, which is inside" in ran.err
+    assert (videos / "val0.mp4").read_bytes() == before
+
+
+def test_lists_that_are_read_are_not_written_over(run: Run, videos: Path, tmp_path: Path) -> None:
+    lists = tmp_path / "lists"
+    lists.mkdir()
+    (lists / "val.csv").write_text("val0.mp4 0\n")
+    ran = run(main, str(lists / "val.csv"), "lists", "--root", str(videos))
+    assert ran.status == 2
+    assert f"error: target is lists, which holds {lists / 'val.csv'}, expected" in ran.err
+    assert (lists / "val.csv").read_text() == "val0.mp4 0\n"
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import time
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
+from video_uniformer.data.annotations import read_list
 from video_uniformer.data.decoding import Video, open_video
 from video_uniformer.data.decoding.probe import probe_video
 from video_uniformer.data.prepare import (
@@ -23,6 +25,7 @@ from video_uniformer.data.prepare import (
     prepare_files,
     write_lists,
 )
+from video_uniformer.data.prepare.speed import seconds_in_turns
 from video_uniformer.data.scan import Item, Journal, Listing
 
 
@@ -171,16 +174,108 @@ def jobs_of(*names: str, root: str | None = "/data", target: str = "/new") -> li
         (["/data/a.avi", "/data/a.avi"], ["/new/a.mp4"]),
         (["/other/a.mp4"], ["/new/other/a.mp4"]),
         (["/data/../other/a.mp4"], ["/new/other/a.mp4"]),
+        (["/data"], ["/new/data.mp4"]),
+        (["/data", "/data/data.avi"], ["/new/data.mp4", "/new/data.avi.mp4"]),
     ],
 )
 def test_layout_is_kept(names: list[str], targets: list[str]) -> None:
     assert jobs_of(*names) == targets
 
 
+@pytest.mark.parametrize(
+    ("names", "targets"),
+    [
+        (["a.avi", "a.mp4", "a.avi.mp4"], ["a.avi.2.mp4", "a.mp4.mp4", "a.avi.mp4"]),
+        (["x.avi", "x.mp4/b.avi"], ["x.avi.mp4", "x.mp4/b.mp4"]),  # a folder is in the way
+        (["a.avi", "x/../a.avi"], ["a.avi.mp4", "a.avi.2.mp4"]),
+        (["\udcff.avi", "%FF.avi"], ["%FF.avi.2.mp4", "%FF.avi.mp4"]),
+    ],
+)
+def test_targets_differ_whatever_the_order(names: list[str], targets: list[str]) -> None:
+    paths = [f"/data/{name}" for name in names]
+    expected = [f"/new/{target}" for target in targets]
+    assert jobs_of(*paths) == expected
+    assert jobs_of(*reversed(paths)) == expected[::-1]
+
+
+@pytest.mark.parametrize(
+    ("name", "target"),
+    [
+        (os.fsdecode(b"a\xff.avi"), "a%FF.mp4"),
+        (" x /\u3000a .avi ", "%20x /\u3000a .mp4"),
+        ("\ufeff\u3000a.avi", "%EF%BB%BF%E3%80%80a.mp4"),
+        ("a\nb\tc\x85.avi", "a%0Ab%09c%C2%85.mp4"),
+        ('100% é, \u200d".avi', '100% é, \u200d".mp4'),
+        ("a\0.avi", "a%00.mp4"),
+    ],
+)
+def test_list_names_odd_files_so_that_they_are_found(
+    tmp_path: Path, name: str, target: str
+) -> None:
+    labels = [os.fsdecode(b"\xff"), "run\nfast "]
+    items = [
+        Item(Path("/data", name), "train", labels[0]),
+        Item(Path("/data/plain.mp4"), "train", labels[1]),
+    ]
+    jobs = plan_jobs(Listing(items, [], Path("/data")), tmp_path)
+    (written,) = write_lists(items, jobs, {item.path for item in items}, tmp_path)
+    samples, class_names = read_list(written, root=tmp_path)
+    assert jobs[0].target == tmp_path / target
+    assert [sample.path for sample in samples] == [job.target for job in jobs]
+    assert class_names == ["%FF", "run%0Afast"]
+
+
 @pytest.mark.parametrize("target", ["/data", "/data/new", "/data/x/../new"])
 def test_target_among_the_sources_is_refused(target: str) -> None:
     with pytest.raises(ValueError, match=r"target is /data.*, which is inside /data"):
         jobs_of("/data/a.mp4", target=target)
+
+
+@pytest.mark.parametrize("is_root_linked", [False, True])
+@pytest.mark.parametrize("below", ["", "new"])
+def test_target_among_the_sources_by_another_name_is_refused(
+    tmp_path: Path, is_root_linked: bool, below: str
+) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "link").symlink_to("data")
+    root, target = ("link", "data") if is_root_linked else ("data", "link")
+    with pytest.raises(ValueError, match=r"target is .*, which is inside .*, expected"):
+        jobs_of(
+            str(tmp_path / root / "a.mp4"),
+            root=str(tmp_path / root),
+            target=str(tmp_path / target / below),
+        )
+
+
+def test_target_that_is_a_link_inside_the_sources_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "data" / "new").symlink_to(tmp_path / "elsewhere")
+    root = tmp_path / "data"
+    with pytest.raises(ValueError, match="which is inside"):
+        jobs_of(str(root / "a.mp4"), root=str(root), target=str(root / "new"))
+
+
+def test_target_that_holds_what_the_sources_link_to_is_refused(tmp_path: Path) -> None:
+    for name in ("data", "store"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "store" / "a.mp4").touch()
+    (tmp_path / "data" / "a.mp4").symlink_to(tmp_path / "store" / "a.mp4")
+    source = str(tmp_path / "data" / "a.mp4")
+    with pytest.raises(ValueError, match=rf"target is .*store, which would write over .*{source}"):
+        jobs_of(source, root=str(tmp_path / "data"), target=str(tmp_path / "store"))
+
+
+def test_new_file_in_the_place_of_another_source_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "all").symlink_to("/")
+    source = tmp_path / "a.mp4"
+    with pytest.raises(ValueError, match=rf"which would write over or into {source}"):
+        jobs_of(str(source), root=None, target=str(tmp_path / "all"))
+
+
+def test_target_inside_a_folder_of_pictures_is_refused() -> None:
+    with pytest.raises(ValueError, match="would write over or into /other/pictures, expected"):
+        jobs_of("/other/pictures", target="/other/pictures/new")
 
 
 def test_lists_name_what_was_encoded(tmp_path: Path) -> None:
@@ -244,10 +339,13 @@ def test_file_that_takes_too_long_is_reported(
     tmp_path: Path, video_file: Callable[..., Path]
 ) -> None:
     job = Job(video_file(num_frames=60, width=640, height=480), tmp_path / "new.mp4")
+    part = tmp_path / ".new.mp4.part"
+    part.write_bytes(b"as a killed encoder leaves it")
     with Journal(tmp_path / "journal") as journal:
         results = prepare_files([job], Encoding(), journal=journal, deadline_seconds=0.01)
     assert results[job.source].problem.startswith("hung: no answer within 0.")
     assert not job.target.exists()
+    assert not part.exists()
 
 
 def test_deadline_that_is_none_is_refused(tmp_path: Path) -> None:
@@ -259,9 +357,35 @@ def test_deadline_that_is_none_is_refused(tmp_path: Path) -> None:
 
 
 def test_speed_is_of_reading_clips(video_file: Callable[..., Path]) -> None:
-    assert clips_per_second([video_file(num_frames=4)]) > 0
+    large = video_file(num_frames=4, width=640, height=480, name="large.mp4")
+    before, after = clips_per_second([large], [video_file(num_frames=4)])
+    assert 0 < before < after
+
+
+def test_first_reads_are_not_timed_and_the_others_take_turns() -> None:
+    calls: list[tuple[str, int]] = []
+
+    def reader(name: str) -> Callable[[int], None]:
+        def read(index: int) -> None:
+            if (name, index) not in calls:
+                time.sleep(0.05)
+            calls.append((name, index))
+
+        return read
+
+    seconds = seconds_in_turns([reader("old"), reader("new")], 2)
+    assert max(seconds) < 0.05
+    assert calls == [
+        *[("old", 0), ("new", 0), ("old", 0), ("new", 0)],
+        *[("old", 1), ("new", 1), ("new", 1), ("old", 1)],
+    ]
 
 
 def test_speed_of_nothing_is_refused() -> None:
-    with pytest.raises(ValueError, match="paths is empty, expected videos"):
-        clips_per_second([])
+    with pytest.raises(ValueError, match="before is empty, expected videos"):
+        clips_per_second([], [])
+
+
+def test_speed_of_unlike_collections_is_refused() -> None:
+    with pytest.raises(ValueError, match="after has 0 videos, expected 1 as before"):
+        clips_per_second([Path("a.mp4")], [])

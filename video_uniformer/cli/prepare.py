@@ -88,8 +88,7 @@ def _print(jobs: Sequence[Job], results: Mapping[Path, Prepared]) -> None:
     print(f"encoded {len(done)} of {len(jobs)} files: {before:.1f} MB before, {after:.1f} MB after")
     sample = done[:: max(1, len(done) // SAMPLE)][:SAMPLE]
     if sample:
-        old = clips_per_second([job.source for job in sample])
-        new = clips_per_second([job.target for job in sample])
+        old, new = clips_per_second([job.source for job in sample], [job.target for job in sample])
         print(
             f"training would read {old:.1f} clips a second before and {new:.1f} after, with one "
             f"process ({len(sample)} files, 16 frames, stride 4)"
@@ -101,6 +100,16 @@ def _print(jobs: Sequence[Job], results: Mapping[Path, Prepared]) -> None:
         print(f"  {show_name(str(path))}: {show_name(results[path].problem)}")
 
 
+def _keep_lists(sources: Sequence[str], target: Path) -> None:
+    """Refuse to write lists into the folder of the lists that are read."""
+    for source in map(Path, sources):
+        if source.is_file() and source.resolve().parent == target.resolve():
+            raise ValueError(
+                f"target is {target}, which holds {source}, expected a folder without the lists "
+                "that are read: its own would take their place"
+            )
+
+
 def main() -> None:
     """Entry point of the command."""
     options = parser().parse_args()
@@ -108,6 +117,7 @@ def main() -> None:
     try:
         listing = read_sources(options.sources, root=options.root)
         jobs = plan_jobs(listing, options.target)
+        _keep_lists(options.sources, options.target)
         results = prepare(listing, jobs, options, console)
         _print(jobs, results)
     except (ValueError, OSError) as error:

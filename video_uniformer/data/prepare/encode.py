@@ -24,9 +24,6 @@ from video_uniformer.data.decoding.video import open_video
 from video_uniformer.data.scan.inspect import OK, FileReport, inspect_file
 from video_uniformer.data.scan.walk import walk_frames
 
-SHORT_SIDES = (256, 320)
-"""Pixels; the usual ones for training at 224."""
-
 _TIMES = Fraction(1, 90000)  # unit of the times of a variable rate, seconds
 _MOST_DIFFERENCE = 16.0  # grey levels, on average; another frame differs by more, noise by less
 _GREY = np.array((0.299, 0.587, 0.114), dtype=np.float32)
@@ -78,6 +75,11 @@ class Prepared:
     target_bytes: int = 0
 
 
+def part_path(target: Path) -> Path:
+    """Where a new file is written before it appears under its own name."""
+    return target.with_name(f".{target.name}.part")
+
+
 def prepare_file(source: Path, target: Path, encoding: Encoding) -> Prepared:
     """Encode a video anew and verify the result; the target appears whole or not at all.
 
@@ -92,7 +94,7 @@ def prepare_file(source: Path, target: Path, encoding: Encoding) -> Prepared:
     report = inspect_file(source)
     if report.status != OK:
         return Prepared(f"{report.status}: {report.reason}", source_bytes=report.size_bytes)
-    part = target.with_name(f".{target.name}.part")
+    part = part_path(target)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         ends = _encode(source, part, encoding, report)

@@ -1,12 +1,13 @@
 """All files of a collection, side by side, remembering what is done."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from video_uniformer.data.prepare.encode import Encoding, Prepared, prepare_file
+from video_uniformer.data.prepare.encode import Encoding, Prepared, part_path, prepare_file
 from video_uniformer.data.prepare.layout import Job
 from video_uniformer.data.scan.journal import Journal, file_key
 from video_uniformer.data.scan.pool import Outcome, Task, run_killable
@@ -59,7 +60,10 @@ def prepare_files(
     for outcome in run_killable(work, tasks(), num_workers=num_workers):
         job, result = outcome.task.argument, _result(outcome)
         key = keys[job]
-        if key is not None and not result.problem:
+        if result.problem:
+            with suppress(OSError):  # one that was killed could not do so itself
+                part_path(job.target).unlink()
+        elif key is not None:
             journal.add(key, asdict(result))
         results[job.source] = result
         on_done(job.source)
