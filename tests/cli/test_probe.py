@@ -1,10 +1,16 @@
 """`video-uniformer-probe`: what files are, for people and for programs."""
 
+import ctypes
 import json
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from video_uniformer.cli import probe
+from video_uniformer.data.decoding.probe import VideoFacts, probe_video
 
 
 def test_a_file_is_described(run: Callable, video_file: Callable) -> None:
@@ -45,6 +51,46 @@ def test_a_file_that_fails_is_named_and_the_others_are_described(
     assert ran.status == 1
     assert ran.err.startswith(f"error: {tmp_path / 'a.mp4'}: not a readable video (")
     assert json.loads(ran.out)["num_frames"] == 32
+
+
+def probe_or_worse(path: Path) -> VideoFacts:
+    """Stand in for a decoder, as none hangs or crashes for certain."""
+    if path.name == "hangs.mp4":
+        ctypes.PyDLL(None).sleep(1000)  # keeps the interpreter to itself, as a decoder may
+    if path.name == "aborts.mp4":
+        signal.signal(signal.SIGABRT, signal.SIG_DFL)
+        os.abort()
+    return probe_video(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "deadline", "reason"),
+    [
+        ("hangs.mp4", 0.8, "no answer within 0.8 s"),
+        ("aborts.mp4", 60, "the decoder crashed (signal 6)"),
+    ],
+)
+def test_a_file_that_hangs_or_crashes_costs_no_other(
+    video_file: Callable,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+    deadline: float,
+    reason: str,
+) -> None:
+    good, bad = video_file(name="z.mp4"), tmp_path / name
+    probe_video(good)  # so that the worker need not import the decoder in its short time
+    options = probe.parser().parse_args([str(bad), str(good), "--json", f"--deadline={deadline}"])
+    assert not probe.describe(options, probe_or_worse)
+    printed = capsys.readouterr()
+    assert printed.err == f"error: {bad}: {reason}\n"
+    assert json.loads(printed.out)["path"] == str(good)
+
+
+def test_a_deadline_that_never_passes_is_refused(run: Callable, video_file: Callable) -> None:
+    ran = run(probe.main, str(video_file()), "--deadline", "inf")
+    assert ran.status == 2
+    assert ran.err.startswith("error: deadline_seconds is inf, expected seconds above 0")
 
 
 def test_a_folder_without_a_video_file_is_an_error(run: Callable, tmp_path: Path) -> None:

@@ -66,12 +66,22 @@ def test_names_are_shown_as_they_are(run: Run, tmp_path: Path) -> None:
     assert r"[bold]a\nb.mp4: not a readable video" in ran.out
 
 
+def test_empty_files_are_no_copies_of_each_other(run: Run, tmp_path: Path) -> None:
+    for name in ("train/a/1.mp4", "train/b/2.mp4", "val/a/3.mp4"):
+        (tmp_path / "set" / name).parent.mkdir(parents=True)
+        (tmp_path / "set" / name).touch()
+    ran = run(main, str(tmp_path / "set"), "--workers", "1", "--json")
+    kinds = {finding["kind"] for finding in json.loads(ran.out)["findings"]}
+    assert kinds == {"not_a_video", "class_without_videos"}
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["nowhere.csv"], "error: nowhere.csv: no such list or folder"),
         (["{videos}/val.csv", "--root", "nowhere"], "error: root is nowhere"),
         (["{videos}/val.csv", "--deadline", "0"], "error: deadline_seconds is 0"),
+        (["{videos}/val.csv", "--deadline", "inf"], "error: deadline_seconds is inf"),
         (["{videos}/val.csv", "--workers", "0"], "error: num_workers is 0"),
         (["{videos}/val.csv", "--output", "{videos}/val.csv"], "cannot be written"),
         (["{videos}/val.csv", "--decode", "some"], "invalid choice: 'some'"),

@@ -3,8 +3,9 @@
 import argparse
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
@@ -12,21 +13,20 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from video_uniformer.data.annotations.folders import find_videos
 from video_uniformer.data.decoding.interface import VideoError
 from video_uniformer.data.decoding.probe import VideoFacts, probe_video
 from video_uniformer.data.scan.page import show_name
+from video_uniformer.data.scan.pool import Task, run_killable
 
 EXAMPLES = """examples:
   video-uniformer-probe clip.mp4
   video-uniformer-probe a.mkv b.avi videos/        files, and all video files below a folder
   video-uniformer-probe videos/ --json             one JSON object a line
 
-Nothing is decoded but the first frame, and all of a file that must be counted. The exit status is 1
-if a file could not be read."""
-SUFFIXES = frozenset(
-    {".3gp", ".asf", ".avi", ".flv", ".gif", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg"}
-    | {".mpg", ".mts", ".mxf", ".ogv", ".ts", ".vob", ".webm", ".wmv"}
-)
+Nothing is decoded but the first frame, and all of a file that must be counted, in a process of its
+own, so that a file that hangs or crashes its decoder costs no other. The exit status is 1 if a file
+could not be read, and 2 if the command cannot do what was asked."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -39,17 +39,41 @@ def parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("paths", nargs="+", type=Path, metavar="FILE", help="or a folder of them")
     parser.add_argument("--json", action="store_true", help="print one JSON object a line")
+    waiting = "longest time for one file (default 60)"
+    parser.add_argument("--deadline", type=float, default=60, metavar="SECONDS", help=waiting)
     return parser
 
 
-def find_videos(paths: Sequence[Path]) -> Iterator[Path]:
+def find_files(paths: Sequence[Path]) -> Iterator[Path]:
     """The files among these paths, and the video files below folders, in the order of names."""
     for path in paths:
-        if path.is_dir():
-            files = (f for f in path.rglob("*") if f.suffix.lower() in SUFFIXES and f.is_file())
-            yield from sorted(files)
-        else:
-            yield path
+        yield from sorted(find_videos(path)) if path.is_dir() else [path]
+
+
+def probe_files(
+    paths: Sequence[Path], deadline_seconds: float, probe: Callable[[Path], VideoFacts]
+) -> Iterator[VideoFacts | str]:
+    """Tell of each file in turn what it is, or in words why that cannot be told.
+
+    Args:
+        paths: Files, and folders of them.
+        deadline_seconds: For one file; its process is killed then.
+        probe: Called in another process.
+
+    Raises:
+        ValueError: `deadline_seconds` is not above 0 and finite.
+    """
+    tasks = (Task(path, deadline_seconds) for path in find_files(paths))
+    # One worker, so that files keep their order.
+    for outcome in run_killable(partial(_probe, probe), tasks, num_workers=1):
+        yield f"{outcome.task.argument}: {outcome.reason}" if outcome.failure else outcome.result
+
+
+def _probe(probe: Callable[[Path], VideoFacts], path: Path) -> VideoFacts | str:
+    try:
+        return probe(path)
+    except VideoError as error:
+        return str(error)
 
 
 def as_table(facts: VideoFacts) -> Table:
@@ -84,20 +108,18 @@ def _listed(facts: VideoFacts) -> str:
     return f"the container says {facts.listed_frames}"
 
 
-def main() -> None:
-    """Entry point of the command."""
-    options = parser().parse_args()
+def describe(
+    options: argparse.Namespace, probe: Callable[[Path], VideoFacts] = probe_video
+) -> bool:
+    """Print what the options ask for; tell whether there were files and all could be read."""
     console = Console(emoji=False, highlight=False)
     num_files = num_failed = 0
-    for path in find_videos(options.paths):
+    for facts in probe_files(options.paths, options.deadline, probe):
         num_files += 1
-        try:
-            facts = probe_video(path)
-        except VideoError as error:
+        if isinstance(facts, str):
             num_failed += 1
-            print(f"error: {error}", file=sys.stderr)
-            continue
-        if options.json:
+            print(f"error: {show_name(facts)}", file=sys.stderr)
+        elif options.json:
             print(json.dumps(asdict(facts)))
         else:
             console.print(escape(show_name(facts.path)), style="italic", soft_wrap=True)
@@ -105,7 +127,18 @@ def main() -> None:
     if not num_files:
         names = ", ".join(map(str, options.paths))
         print(f"error: {names}: no video file there, expected one", file=sys.stderr)
-    raise SystemExit(int(num_failed > 0 or num_files == 0))
+    return num_files > 0 and num_failed == 0
+
+
+def main() -> None:
+    """Entry point of the command."""
+    options = parser().parse_args()
+    try:
+        is_good = describe(options)
+    except (ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+    raise SystemExit(0 if is_good else 1)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """What is said of a scan, from reports written by hand."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,19 @@ def test_path_listed_in_two_splits_is_a_copy() -> None:
 def test_copies_under_several_labels_contradict() -> None:
     findings = found(("a", "train", "x"), ("a", "train", "y"))
     assert names(findings["contradictory_labels"]) == [["a", "a"]]
+
+
+@pytest.mark.parametrize("status", ["not a video", "unreadable"])
+def test_equal_files_without_a_frame_are_no_copies(status: str) -> None:
+    same = FileReport(status, content_hash="1")
+    rows = [("a", "train", "x"), ("b", "train", "y"), ("c", "val", "x"), ("d", "val", "y")]
+    assert list(found(*rows, a=same, b=same, c=same)) == [status.replace(" ", "_")]
+
+
+def test_damaged_copies_are_copies() -> None:
+    same = FileReport("damaged", content_hash="1", num_frames=3)
+    findings = found(("a", "train", "x"), ("b", "val", "x"), a=same, b=same)
+    assert names(findings["copies_across_splits"]) == [["a", "b"]]
 
 
 def test_look_alikes_across_splits_are_a_problem_and_inside_one_a_note() -> None:
@@ -129,3 +143,13 @@ def test_problems_come_first() -> None:
     slow = FileReport("ok", content_hash="1", key_frame_distance=250)
     findings = found(("a", "t", "x"), ("b", "t", "x"), a=slow, b=FileReport("missing"))
     assert list(findings) == ["missing", "long_key_frame_distance"]
+
+
+def test_settings_in_advice_are_named_from_the_top() -> None:
+    varied = FileReport("ok", rate="variable", content_hash="1")
+    bad = {word: FileReport(word) for word in ("damaged", "hung", "crashed")}
+    findings = found(*((name, "t", "x") for name in ("a", *bad)), a=varied, **bad)
+    advice = " ".join(finding.advice for finding in findings.values())
+    settings = set(re.findall(r"(\S+)=\w", advice))
+    assert settings == {"data.bad_videos.on_bad_video", "sampling.by"}
+    assert not re.search(r"(?<!data\.)bad_videos\.", advice)

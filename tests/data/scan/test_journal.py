@@ -57,3 +57,23 @@ def test_key_changes_with_file_and_settings(tmp_path: Path) -> None:
 
 def test_file_that_is_not_there_has_no_key(tmp_path: Path) -> None:
     assert file_key(tmp_path / "a") is None
+
+
+def test_key_of_a_folder_changes_with_what_it_holds(tmp_path: Path) -> None:
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    (folder / "nowhere.jpg").symlink_to("nothing")
+    picture = folder / "1.jpg"
+    picture.write_bytes(b"1")
+    os.utime(picture, ns=(1, 1))
+    kept = folder.stat()
+    keys = {file_key(folder), file_key(folder)}
+    for content, time in ((b"2", 2), (b"22", 2)):
+        picture.write_bytes(content)
+        os.utime(picture, ns=(time, time))
+        keys.add(file_key(folder))
+    assert folder.stat().st_mtime_ns == kept.st_mtime_ns
+    picture.rename(folder / "2.jpg")
+    os.utime(folder, ns=(kept.st_atime_ns, kept.st_mtime_ns))
+    keys.add(file_key(folder))
+    assert len(keys) == 4

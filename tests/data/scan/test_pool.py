@@ -25,6 +25,8 @@ def work(order: str) -> str:
             raise RuntimeError("out of luck")
         case "exit":
             os._exit(3)
+        case "end" | "kill":
+            os.kill(os.getpid(), signal.SIGTERM if order == "end" else signal.SIGKILL)
     return f"did {order}"
 
 
@@ -53,6 +55,8 @@ def test_no_work_gives_no_outcome() -> None:
         ("hang", "hung", "no answer within 0.5 s"),
         ("abort", "crashed", "the decoder crashed (signal 6)"),
         ("exit", "crashed", "the decoder crashed (status 3)"),
+        ("kill", "killed", "killed from outside (signal 9), as happens when memory runs out"),
+        ("end", "killed", "killed from outside (signal 15), as happens when memory runs out"),
         ("err", "failed", "RuntimeError: out of luck"),
     ],
 )
@@ -82,6 +86,18 @@ def test_workers_end_when_no_more_is_wanted() -> None:
 def test_no_workers_are_refused() -> None:
     with pytest.raises(ValueError, match="num_workers is 0, expected at least 1"):
         next(run_killable(work, [], num_workers=0))
+
+
+@pytest.mark.parametrize("deadline", [0, -1, float("inf"), float("nan")])
+def test_deadline_that_never_or_always_passes_is_refused(deadline: float) -> None:
+    message = f"deadline_seconds is {deadline}, expected seconds above 0, and finitely many"
+    with pytest.raises(ValueError, match=message):
+        next(run_killable(work, [Task("a", deadline)], num_workers=1))
+
+
+def test_deadline_may_be_longer_than_any_system_waits() -> None:
+    (ended,) = run_killable(work, [Task("a", 1e300)], num_workers=1)
+    assert ended.result == "did a"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells of a parent's death")

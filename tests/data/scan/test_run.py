@@ -13,10 +13,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hostile import HostileFile, make_corpus
+from PIL import Image
 
 from video_uniformer.data.scan import FileReport, Journal, inspect_file, scan_files
 
 LIBC = ctypes.PyDLL(None)  # its calls keep the interpreter to themselves, as a decoder's may
+KILLED = "killed from outside (signal 9), as happens when memory runs out"
 OUTPUTS = ("manifest.csv", "report.html", "summary.json", "bad.txt")
 
 
@@ -29,6 +31,8 @@ def inspect(path: Path, decode: str) -> FileReport:
     if path.name.startswith("aborts"):
         signal.signal(signal.SIGABRT, signal.SIG_DFL)
         os.abort()
+    if path.name.startswith("killed"):
+        os.kill(os.getpid(), signal.SIGKILL)
     if path.name.startswith("errs"):
         raise RuntimeError("out of luck")
     return inspect_file(path, decode)
@@ -49,6 +53,11 @@ def calls(folder: Path) -> list[str]:
     [
         ("hangs.mp4", "hung", "no answer within 0.5 s"),
         ("aborts.mp4", "crashed", "the decoder crashed (signal 6)"),
+        (
+            "killed.mp4",
+            "crashed",
+            "killed from outside (signal 9), as happens when memory runs out",
+        ),
         ("errs.mp4", "unreadable", "RuntimeError: out of luck"),
     ],
 )
@@ -112,6 +121,27 @@ def test_file_that_hung_gets_a_larger_deadline_and_no_equal_one(
     assert calls(tmp_path) == ["hangs.mp4"] * 2
 
 
+@pytest.mark.parametrize(("name", "times"), [("killed", 2), ("errs", 2), ("aborts", 1)])
+def test_failure_that_may_pass_is_not_remembered(
+    tmp_path: Path, journal: Journal, name: str, times: int
+) -> None:
+    path = tmp_path / f"{name}.mp4"
+    path.touch()
+    for _ in range(2):
+        scan_files([path], journal=journal, inspect=inspect)
+    assert calls(tmp_path) == [path.name] * times
+
+
+def test_picture_that_was_written_over_is_looked_at_again(tmp_path: Path, journal: Journal) -> None:
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    for number in (1, 2):
+        Image.new("L", (8, 8)).save(folder / f"{number}.jpg")
+    assert scan_files([folder], journal=journal)[folder].status == "ok"
+    (folder / "1.jpg").write_bytes(b"no picture")
+    assert scan_files([folder], journal=journal)[folder].status == "damaged"
+
+
 def test_entry_of_another_version_is_looked_at_again(
     tmp_path: Path, video_file: Callable[..., Path]
 ) -> None:
@@ -123,9 +153,11 @@ def test_entry_of_another_version_is_looked_at_again(
         assert scan_files([path], journal=journal)[path].codec == "h264"
 
 
-def test_deadline_that_is_none_is_refused(journal: Journal) -> None:
-    with pytest.raises(ValueError, match="deadline_seconds is 0, expected seconds above 0"):
-        scan_files([], journal=journal, deadline_seconds=0)
+@pytest.mark.parametrize("deadline", [0, float("inf")])
+def test_deadline_that_is_none_is_refused(journal: Journal, deadline: float) -> None:
+    message = f"deadline_seconds is {deadline}, expected seconds above 0"
+    with pytest.raises(ValueError, match=message):
+        scan_files([], journal=journal, deadline_seconds=deadline)
 
 
 @pytest.fixture(scope="module")

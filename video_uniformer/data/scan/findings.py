@@ -91,12 +91,13 @@ _BAD = {
     ),
     HUNG: (
         "{videos} not decoded in time",
-        "leave them out, or scan again with a larger --deadline if they are merely long",
+        "scan again with a larger --deadline if they are merely long; else leave them out, or "
+        "train with data.bad_videos.on_bad_video=skip, which gives them up at a deadline too",
     ),
     CRASHED: (
         "{videos} that crash the decoder",
-        "leave them out, or train with bad_videos.deadline_seconds, which decodes in a process of "
-        "its own",
+        "leave them out, or train with data.bad_videos.on_bad_video=skip: each costs one video, as "
+        "training too decodes in processes that may die",
     ),
 }
 
@@ -125,7 +126,8 @@ def _bad_files(scan: Scan) -> Iterator[Finding]:
 
 def _copies(scan: Scan) -> Iterator[Finding]:
     """Videos that are there more than once, byte for byte."""
-    groups = _groups(scan.items, group_equal([scan.report(i).content_hash for i in scan.items]))
+    items = [item for item in scan.items if _holds_frames(scan.report(item))]
+    groups = _groups(items, group_equal([scan.report(item).content_hash for item in items]))
     contradictory = [group for group in groups if len({item.label for item in group}) > 1]
     if contradictory:
         yield Finding(
@@ -270,6 +272,11 @@ def _habits(scan: Scan) -> Iterator[Finding]:
             "sampling.by=time samples by time in place of frames",
             [[item] for item in variable],
         )
+
+
+def _holds_frames(report: FileReport) -> bool:
+    """Whether a file is a video at all: all empty files are equal, and so are saved error pages."""
+    return report.status != NO_VIDEO and (report.status != UNREADABLE or report.num_frames > 0)
 
 
 def _groups(items: Sequence[Item], places: list[list[int]]) -> list[list[Item]]:

@@ -1,7 +1,9 @@
 """What has been done already, one line each, so that work that was cut off goes on where it was."""
 
+import hashlib
 import json
 import os
+import stat
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -73,7 +75,7 @@ def file_key(path: Path, *settings: object) -> str | None:
     """A key that changes when a file does: its path, size, time of change, and settings.
 
     Args:
-        path: A file or folder.
+        path: A file, or a folder, whose key changes with the name, size and time of what it holds.
         settings: Further values that the work depends on, as JSON has them.
 
     Returns:
@@ -81,6 +83,21 @@ def file_key(path: Path, *settings: object) -> str | None:
     """
     try:
         status = path.stat()
+        entries = [_hash_entries(path)] if stat.S_ISDIR(status.st_mode) else []
     except (OSError, ValueError):
         return None
-    return json.dumps([os.fspath(path.absolute()), status.st_size, status.st_mtime_ns, *settings])
+    facts = os.fspath(path.absolute()), status.st_size, status.st_mtime_ns
+    return json.dumps([*facts, *entries, *settings])
+
+
+def _hash_entries(folder: Path) -> str:
+    """A hash of what a folder holds; its own time stays when a file in it is written over."""
+    entries = []
+    with os.scandir(folder) as found:
+        for entry in found:
+            try:
+                status = entry.stat()
+            except OSError:  # a link that leads nowhere
+                status = entry.stat(follow_symlinks=False)
+            entries.append((entry.name, status.st_size, status.st_mtime_ns))
+    return hashlib.sha256(json.dumps(sorted(entries)).encode()).hexdigest()

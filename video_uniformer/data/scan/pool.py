@@ -7,6 +7,7 @@ others go on.
 
 import ctypes
 import faulthandler
+import math
 import multiprocessing
 import os
 import signal
@@ -22,6 +23,10 @@ import torch
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _REAP_SECONDS = 0.5
+_WAIT_SECONDS = 3600.0  # at a time, as the system's waiting takes no number of any size
+_FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM)
+
+Failure = Literal["", "hung", "crashed", "killed", "failed"]
 
 
 class Task(NamedTuple):
@@ -29,7 +34,7 @@ class Task(NamedTuple):
 
     Attributes:
         argument: What the work is called with; picklable.
-        deadline_seconds: The longest that it may take.
+        deadline_seconds: The longest that it may take; finite.
     """
 
     argument: Any
@@ -42,15 +47,16 @@ class Outcome(NamedTuple):
     Attributes:
         task: The piece of work.
         result: What it returned; None where it failed.
-        failure: How it failed: its process was killed when late, died, or the work raised an error;
-            empty where it did not.
+        failure: How it failed: "hung", its process was killed when late; "crashed", it died;
+            "killed", it was ended by others, as happens when memory runs out; "failed", the work
+            raised an error. Empty where it did not.
         reason: The same in words.
         seconds: How long it took.
     """
 
     task: Task
     result: Any
-    failure: Literal["", "hung", "crashed", "failed"]
+    failure: Failure
     reason: str
     seconds: float
 
@@ -68,7 +74,7 @@ def run_killable(
         num_workers: How many work side by side.
 
     Raises:
-        ValueError: `num_workers` is less than 1.
+        ValueError: `num_workers` is less than 1, or a deadline is not above 0 and finite.
     """
     if num_workers < 1:
         raise ValueError(f"num_workers is {num_workers}, expected at least 1")
@@ -76,6 +82,7 @@ def run_killable(
     workers: list[_Worker] = []
     try:
         for task in queue:
+            check_deadline(task.deadline_seconds)
             idle = next((worker for worker in workers if worker.task is None), None)
             if idle is None:
                 idle = _Worker(work)
@@ -90,11 +97,23 @@ def run_killable(
             worker.end()
 
 
+def check_deadline(deadline_seconds: float) -> None:
+    """Refuse what is no deadline.
+
+    Raises:
+        ValueError: `deadline_seconds` is not above 0, or not finite.
+    """
+    if not 0 < deadline_seconds < math.inf:
+        raise ValueError(
+            f"deadline_seconds is {deadline_seconds}, expected seconds above 0, and finitely many"
+        )
+
+
 def _collect(workers: "list[_Worker]") -> list[Outcome]:
     """Wait until a worker has answered, died or is late; drop those that are gone."""
     busy = [worker for worker in workers if worker.task]
     seconds = min(worker.seconds_left() for worker in busy)
-    ready = wait([worker.line for worker in busy], timeout=max(0.0, seconds))
+    ready = wait([worker.line for worker in busy], timeout=min(max(0.0, seconds), _WAIT_SECONDS))
     outcomes = []
     for worker in busy:
         if worker.line in ready:
@@ -137,8 +156,12 @@ class _Worker:
         try:
             result, problem = self.line.recv()
         except (EOFError, OSError):
+            self._process.join(_REAP_SECONDS)  # else `end` may kill it while it is dying
             self.end()
             code = self._process.exitcode or 0
+            if -code in _FROM_OUTSIDE:
+                reason = f"killed from outside (signal {-code}), as happens when memory runs out"
+                return self._finish(None, "killed", reason)
             ended = f"signal {-code}" if code < 0 else f"status {code}"
             return self._finish(None, "crashed", f"the decoder crashed ({ended})")
         return self._finish(result, "failed" if problem else "", problem)
@@ -158,9 +181,7 @@ class _Worker:
         self._process.kill()
         self._process.join(_REAP_SECONDS)
 
-    def _finish(
-        self, result: Any, failure: Literal["", "hung", "crashed", "failed"], reason: str
-    ) -> Outcome:
+    def _finish(self, result: Any, failure: Failure, reason: str) -> Outcome:
         assert self.task
         outcome = Outcome(self.task, result, failure, reason, time.monotonic() - self._began)
         self.task = None

@@ -14,12 +14,13 @@ from video_uniformer.data.scan.inspect import (
     inspect_file,
 )
 from video_uniformer.data.scan.journal import Journal, file_key
-from video_uniformer.data.scan.pool import Outcome, Task, run_killable
+from video_uniformer.data.scan.pool import Outcome, Task, check_deadline, run_killable
 
 SECONDS_PER_MEGABYTE = 2.0
 """By which the deadline of a file grows with its length, as long videos take long."""
 
 _BYTES_PER_MEGABYTE = 1e6
+_PASSING = ("killed", "failed")  # for want of memory, say, and not by the file's fault
 
 
 def scan_files(
@@ -37,7 +38,8 @@ def scan_files(
     Args:
         paths: Those that are given twice are looked at once.
         journal: Files that it knows and that have not changed are not looked at again; but for
-            those that hung, if there is more time for them now.
+            those that hung, if there is more time for them now. Files whose process was killed by
+            others or raised an error are not noted, as that may pass.
         decode: As for `inspect_file`.
         deadline_seconds: For a small file; each megabyte adds `SECONDS_PER_MEGABYTE`.
         num_workers: How many files are looked at side by side.
@@ -45,15 +47,15 @@ def scan_files(
         on_done: Called with each path as it is done.
 
     Raises:
-        ValueError: `deadline_seconds` is not above 0, or `num_workers` is less than 1.
+        ValueError: `deadline_seconds` is not above 0 and finite, or `num_workers` is less than 1.
     """
-    if not deadline_seconds > 0:
-        raise ValueError(f"deadline_seconds is {deadline_seconds}, expected seconds above 0")
+    check_deadline(deadline_seconds)
     reports: dict[Path, FileReport] = {}
-    keys = {path: file_key(path, decode) for path in dict.fromkeys(paths)}
+    keys: dict[Path, str | None] = {}
 
     def tasks() -> Iterator[Task]:
-        for path, key in keys.items():
+        for path in dict.fromkeys(paths):
+            key = keys[path] = file_key(path, decode)
             deadline = _deadline(path, deadline_seconds)
             known = _recall(journal, key, deadline)
             if known is None:
@@ -66,9 +68,8 @@ def scan_files(
         partial(_inspect, inspect, decode), tasks(), num_workers=num_workers
     ):
         path, report = outcome.task.argument, _report(outcome)
-        # What has no hash was not even read: looking again costs nothing, and it may be there then.
         key = keys[path]
-        if key is not None and (report.content_hash or outcome.failure):
+        if key is not None and _is_lasting(outcome, report):
             entry = {"report": asdict(report), "deadline": outcome.task.deadline_seconds}
             journal.add(key, {**entry, "took": round(outcome.seconds, 3)})
         reports[path] = report
@@ -98,9 +99,17 @@ def _recall(journal: Journal, key: str | None, deadline: float) -> FileReport | 
     return report if is_final else None
 
 
+def _is_lasting(outcome: Outcome, report: FileReport) -> bool:
+    """Whether looking again would give the same."""
+    if outcome.failure:
+        return outcome.failure not in _PASSING
+    # What has no hash was not even read: looking again costs nothing, and it may be there then.
+    return bool(report.content_hash)
+
+
 def _report(outcome: Outcome) -> FileReport:
     if not outcome.failure:
         report: FileReport = outcome.result
         return report
-    status = {"hung": HUNG, "crashed": CRASHED}.get(outcome.failure, UNREADABLE)
+    status = {"hung": HUNG, "crashed": CRASHED, "killed": CRASHED}.get(outcome.failure, UNREADABLE)
     return FileReport(status, outcome.reason)
