@@ -32,7 +32,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.reduction import recv_handle, send_handle
 from multiprocessing.util import Finalize
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -40,86 +40,25 @@ import torch
 from torch import Tensor
 
 from video_uniformer.data.decoding.interface import Video, VideoError, system_errno
+from video_uniformer.data.decoding.messages import (
+    Answer,
+    Close,
+    Content,
+    Failure,
+    Frames,
+    Open,
+    Opened,
+    Origin,
+    Read,
+    ReadTimes,
+    Request,
+    Times,
+)
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _REAP_SECONDS = 0.5
 _NUM_SLOTS = 3  # one being written, one that the parent works on, one that it is about to drop
 _SPARE_BYTES = 1 << 26  # memory beyond this and beyond four times the need is given back
-
-
-class Open(NamedTuple):
-    """Asks for a video, with the arguments of `open_video`; the one before is closed."""
-
-    path: str
-    decoder: str
-    salvage: bool
-    short_side: int | None
-    num_frames: int | None
-
-
-class Read(NamedTuple):
-    """Asks for frames by numbers, in nested lists, to be put in a slot of shared memory."""
-
-    indices: list[Any]
-    slot: int
-
-
-class ReadTimes(NamedTuple):
-    """Asks when the frames are shown."""
-
-
-class Close(NamedTuple):
-    """Asks to close the video; has no answer."""
-
-
-class Origin(NamedTuple):
-    """Attributes of a `Video` that change when another decoder takes over."""
-
-    decoder: str
-    choice: str
-    salvaged: str
-
-
-class Opened(NamedTuple):
-    """Facts of an open video."""
-
-    num_frames: int
-    fps: float
-    origin: Origin
-
-
-class Times(NamedTuple):
-    """Seconds as float64."""
-
-    seconds: bytes
-
-
-class Frames(NamedTuple):
-    """The frames are in a slot, in memory whose descriptor follows if `new_bytes` is not 0."""
-
-    slot: int
-    shape: tuple[int, ...]
-    new_bytes: int
-    origin: Origin
-
-
-class Failure(NamedTuple):
-    """An exception of this type was raised; `errno` is that of the system's error behind it."""
-
-    kind: str
-    message: str
-    errno: int
-
-
-Request = Open | Read | ReadTimes | Close
-Content = Opened | Frames | Times | Failure
-
-
-class Answer(NamedTuple):
-    """What a request gave; `log` holds logger, level and message of what was logged on the way."""
-
-    content: Content
-    log: list[tuple[str, int, str]]
 
 
 class DecodeChild:

@@ -11,10 +11,10 @@ from types import TracebackType
 import torch
 from torch import Tensor
 
-from video_uniformer.data.decoding.child import (
+from video_uniformer.data.decoding.child import DecodeChild
+from video_uniformer.data.decoding.messages import (
     Close,
     Content,
-    DecodeChild,
     Failure,
     Frames,
     Open,
