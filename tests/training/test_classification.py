@@ -361,7 +361,9 @@ def test_skipped_videos_are_neither_mixed_nor_trained_on(tmp_path: Path) -> None
     assert torch.equal(clips, data.items[1]["video"])
     assert labels.tolist() == [1, 1]
     right, wrong = F.log_softmax(torch.tensor([1.0, 0.0]), 0).tolist()
-    assert logged(trainer)["train/loss"] == pytest.approx(-(0.75 * wrong + 0.25 * right))
+    metrics = logged(trainer)
+    assert metrics["train/loss"] == pytest.approx(-(0.75 * wrong + 0.25 * right))
+    assert (metrics["train/evaluated"], metrics["train/listed"]) == (1, 2)
 
 
 def test_skipped_videos_do_not_touch_batch_norms(tmp_path: Path) -> None:

@@ -119,6 +119,8 @@ class VideoClassification(LightningModule):
             )
         self.log("train/loss", loss, prog_bar=True, batch_size=len(clips))
         self.log("train/top1", _train_top1(logits, targets), prog_bar=True, batch_size=len(clips))
+        for name, number in {"evaluated": len(video), "listed": len(batch["video"])}.items():
+            self.log(f"train/{name}", float(number), batch_size=len(clips))
         return loss
 
     def on_validation_epoch_start(self) -> None:

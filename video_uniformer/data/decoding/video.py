@@ -51,6 +51,8 @@ def open_video(
         names = f"{', '.join(DECODERS[:-1])} or {DECODERS[-1]}"
         raise ValueError(f"decoder is {decoder!r}, expected {names}{_hint(decoder)}")
     check_short_side(short_side)
+    if decoder == "torchcodec":
+        _check_torchcodec()
     path = Path(path)
     if _is_folder(path):
         return FrameFolder(path, short_side=short_side)
@@ -100,12 +102,15 @@ def _open_with_decord(path: Path, asked_for: str, num_frames: int | None) -> Vid
         return open_instead(path, asked_for, str(reason), num_frames=num_frames)
 
 
-def _open_with_torchcodec(path: Path, num_frames: int | None) -> Video:
+def _check_torchcodec() -> None:
     if importlib.util.find_spec("torchcodec") is None:
         raise ValueError(
             "decoder is 'torchcodec', which is not installed, expected it beside FFmpeg's shared "
             "libraries: pip install torchcodec"
         )
+
+
+def _open_with_torchcodec(path: Path, num_frames: int | None) -> Video:
     # Here and not above: it is an extra, and loads FFmpeg's shared libraries when imported.
     try:
         from video_uniformer.data.decoding.torchcodec import TorchCodecVideo
