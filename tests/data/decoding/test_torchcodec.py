@@ -124,9 +124,12 @@ def test_without_ffmpeg_libraries_the_reason_is_given(
             if module.__name__ == "torchcodec.decoders":
                 raise RuntimeError("Could not load libtorchcodec")
 
-    for name in ("torchcodec", "torchcodec.decoders", MODULE):
+    names = ("torchcodec", "torchcodec.decoders", MODULE)
+    for name in names:
         monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.setattr(sys, "meta_path", [Unloadable(), *sys.meta_path])
     message = "decoder is 'torchcodec', but FFmpeg's shared libraries are missing"
     with pytest.raises(ValueError, match=message):
         open_video(video_file(), "torchcodec")
+    for name in names:
+        sys.modules.pop(name, None)
