@@ -19,7 +19,10 @@ from video_uniformer.cli import test as testing
 from video_uniformer.cli import train as training
 
 # Measuring coverage, a worker warns at its start; as an error that would end it.
-pytestmark = pytest.mark.filterwarnings("ignore:Module video_uniformer was previously imported")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore:Module video_uniformer was previously imported"),
+]
 
 Run = Callable[..., Any]
 SKIP = ("data.bad_videos.on_bad_video=skip", "data.bad_videos.budget=0.5")
