@@ -25,6 +25,9 @@ TABLE = ScoreTable(
 )
 
 
+LABELS = [1, 0, 2, 2, 0, 1]
+
+
 def read_csv(path: Path) -> list[list[str]]:
     with path.open(newline="", encoding="utf-8") as file:
         return list(csv.reader(file))
@@ -34,7 +37,7 @@ def read_csv(path: Path) -> list[list[str]]:
 def report(tmp_path: Path) -> Path:
     folder = tmp_path / "new" / "folder"
     paths = [Path(f"video {index}.mp4") for index in range(6)]
-    files = write_report(folder, TABLE, paths=paths, class_names=NAMES)
+    files = write_report(folder, TABLE, paths=paths, labels=LABELS, class_names=NAMES)
     assert sorted(files) == sorted(folder.iterdir())
     return folder
 
@@ -54,10 +57,10 @@ def test_scores_have_one_row_for_every_listed_video(report: Path) -> None:
     seat, none = "sit, slowly", [""] * 3
     assert read_csv(report / "scores.csv") == [
         [*head, "walk", seat, "fall"],
-        ["video 0.mp4", "", "", "", "not reached", "", *none],
+        ["video 0.mp4", seat, "", "", "not reached", "", *none],
         ["video 1.mp4", "walk", "walk", "1", "ok", "", "0.6", "0.3", "0.1"],
         ["video 2.mp4", "fall", "", "", "skipped", "the file is empty", *none],
-        ["video 3.mp4", "", "", "", "not reached", "", *none],
+        ["video 3.mp4", "fall", "", "", "not reached", "", *none],
         ["video 4.mp4", "walk", "fall", "0", "ok", "", "0.2", "0.3", "0.5"],
         ["video 5.mp4", seat, seat, "1", "salvaged", "cut short", "0.1", "0.8", "0.1"],
     ]
@@ -65,10 +68,10 @@ def test_scores_have_one_row_for_every_listed_video(report: Path) -> None:
 
 def test_classes_tell_their_accuracy_and_one_without_videos_tells_none(report: Path) -> None:
     assert read_csv(report / "classes.csv") == [
-        ["class", "videos", "correct", "top1"],
-        ["walk", "2", "1", "0.5000"],
-        ["sit, slowly", "1", "1", "1.0000"],
-        ["fall", "0", "0", ""],
+        ["class", "evaluated", "listed", "correct", "top1"],
+        ["walk", "2", "2", "1", "0.5000"],
+        ["sit, slowly", "1", "2", "1", "1.0000"],
+        ["fall", "0", "2", "0", ""],
     ]
 
 
@@ -88,7 +91,7 @@ def test_confusion_is_drawn_for_few_and_many_classes(num_classes: int, tmp_path:
     scores = torch.eye(num_classes)[:3]
     table = ScoreTable(torch.arange(3), labels, scores, all_well, ("",) * 3)
     names = [rf"class $\{index}$" for index in range(num_classes)]  # signs of a formula
-    write_report(tmp_path, table, paths=[Path("a.mp4")] * 3, class_names=names)
+    write_report(tmp_path, table, paths=[Path("a.mp4")] * 3, labels=[0, 1, 1], class_names=names)
     with Image.open(tmp_path / "confusion.png") as image:
         assert image.format == "PNG"
         assert min(image.size) >= 400
@@ -99,4 +102,4 @@ def test_report_on_no_video_is_refused(tmp_path: Path) -> None:
     scores = torch.full((6, 3), math.nan)
     table = ScoreTable(torch.arange(6), torch.zeros(6).long(), scores, skipped, ("bad",) * 6)
     with pytest.raises(ValueError, match="evaluated 0 of 6 videos"):
-        write_report(tmp_path, table, paths=[Path("a.mp4")] * 6, class_names=NAMES)
+        write_report(tmp_path, table, paths=[Path("a.mp4")] * 6, labels=LABELS, class_names=NAMES)

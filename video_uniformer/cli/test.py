@@ -49,9 +49,12 @@ def test(config: DictConfig, overridden: set[str]) -> dict[str, float]:
     [metrics] = trainer.test(task, datamodule, verbose=False)
     if trainer.is_global_zero:
         dataset, table = datamodule.dataset("test"), task.tables["test"]
-        paths = [sample.path for sample in dataset.samples]
         files = write_report(
-            Path(config.output_dir), table, paths=paths, class_names=datamodule.class_names
+            Path(config.output_dir),
+            table,
+            paths=[sample.path for sample in dataset.samples],
+            labels=[sample.label for sample in dataset.samples],
+            class_names=datamodule.class_names,
         )
         _show(metrics, config, files)
     return metrics

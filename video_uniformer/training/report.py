@@ -2,6 +2,7 @@
 
 import csv
 import json
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,17 +16,24 @@ from video_uniformer.training.scores import ScoreTable
 
 
 def write_report(
-    folder: Path, table: ScoreTable, *, paths: Sequence[Path], class_names: Sequence[str]
+    folder: Path,
+    table: ScoreTable,
+    *,
+    paths: Sequence[Path],
+    labels: Sequence[int],
+    class_names: Sequence[str],
 ) -> list[Path]:
     """Write `metrics.json`, `scores.csv`, `classes.csv`, `confusion.csv` and `confusion.png`.
 
     All rest on the videos that could be evaluated; `metrics.json` says how many of how many these
-    are, and `scores.csv` has a row for every listed video, with its status and what is wrong.
+    are, `classes.csv` says it of each class, and `scores.csv` has a row for every listed video,
+    with its status and what is wrong.
 
     Args:
         folder: Made when absent.
         table: The scores of all videos.
         paths: Path of each listed video, by `video_index`.
+        labels: Class of each listed video.
         class_names: K names.
 
     Returns:
@@ -42,8 +50,9 @@ def write_report(
     names = ("metrics.json", "scores.csv", "classes.csv", "confusion.csv")
     files = [folder / name for name in names]
     _write_metrics(files[0], table, len(paths))
-    _write_scores(files[1], table, paths, class_names)
-    _write_classes(files[2], counts, class_names)
+    listed = [(path, class_names[label]) for path, label in zip(paths, labels, strict=True)]
+    _write_scores(files[1], table, listed, class_names)
+    _write_classes(files[2], counts, Counter(labels), class_names)
     rows = [[name, *row] for name, row in zip(class_names, counts.tolist(), strict=True)]
     _write_csv(files[3], [["label \\ predicted", *class_names], *rows])
     title = f"evaluated {len(evaluated.label)} of {len(paths)} videos"
@@ -59,15 +68,18 @@ def _write_metrics(path: Path, table: ScoreTable, num_listed: int) -> None:
 
 
 def _write_scores(
-    path: Path, table: ScoreTable, paths: Sequence[Path], class_names: Sequence[str]
+    path: Path,
+    table: ScoreTable,
+    listed: Sequence[tuple[Path, str]],
+    class_names: Sequence[str],
 ) -> None:
     """One row per listed video: its account, then the probability of every class.
 
-    Videos that were skipped have no answer, and those that a run was too short for no label either.
+    Videos that were skipped have no answer, and neither have those that a run was too short for.
     """
     head = ["path", "label", "predicted", "correct", "status", "reason"]
     rows: dict[int, list[object]] = {
-        index: [name, "", "", "", "not reached", ""] for index, name in enumerate(paths)
+        index: [*video, "", "", "not reached", ""] for index, video in enumerate(listed)
     }
     columns = (table.video_index, table.label, table.scores.argmax(1), table.status)
     numbers = zip(*(column.tolist() for column in columns), strict=True)
@@ -76,10 +88,10 @@ def _write_scores(
         index, label, answer, status = number
         account = [STATUSES[status], problem]
         if status == SKIPPED:
-            rows[index] = [paths[index], class_names[label], "", "", *account]
+            rows[index] = [*listed[index], "", "", *account]
             continue
-        answers = [class_names[label], class_names[answer], int(label == answer)]
-        rows[index] = [paths[index], *answers, *account, *(f"{value:.6g}" for value in row)]
+        answers = [class_names[answer], int(label == answer)]
+        rows[index] = [*listed[index], *answers, *account, *(f"{value:.6g}" for value in row)]
     _write_csv(path, [[*head, *class_names], *(_fill(row, class_names) for row in rows.values())])
 
 
@@ -88,12 +100,18 @@ def _fill(row: list[object], class_names: Sequence[str]) -> list[object]:
     return [*row, *[""] * (6 + len(class_names) - len(row))]
 
 
-def _write_classes(path: Path, counts: np.ndarray, class_names: Sequence[str]) -> None:
-    """One row per class: videos, correct ones, accuracy (empty when the class has no video)."""
-    rows: list[list[object]] = [["class", "videos", "correct", "top1"]]
+def _write_classes(
+    path: Path, counts: np.ndarray, listed: Counter[int], class_names: Sequence[str]
+) -> None:
+    """One row per class: videos evaluated, listed and answered correctly, and the accuracy.
+
+    The accuracy of a class none of whose videos was evaluated stays empty.
+    """
+    rows: list[list[object]] = [["class", "evaluated", "listed", "correct", "top1"]]
     for index, name in enumerate(class_names):
-        videos, correct = int(counts[index].sum()), int(counts[index, index])
-        rows.append([name, videos, correct, f"{correct / videos:.4f}" if videos else ""])
+        evaluated, correct = int(counts[index].sum()), int(counts[index, index])
+        share = f"{correct / evaluated:.4f}" if evaluated else ""
+        rows.append([name, evaluated, listed[index], correct, share])
     _write_csv(path, rows)
 
 
