@@ -49,10 +49,15 @@ def make(root: Path, *, batch_size: int = 2, **settings: Any) -> DataModule:
     )
 
 
-def on_device(datamodule: DataModule, rank: int, world_size: int) -> DataModule:
-    """The data module as the process of one device sees it."""
+def on_device(
+    datamodule: DataModule, rank: int, world_size: int, accumulate_grad_batches: int = 1
+) -> DataModule:
+    """The data module as the process of one device of one machine sees it."""
     datamodule.trainer = SimpleNamespace(  # type: ignore[assignment]
-        world_size=world_size, global_rank=rank
+        world_size=world_size,
+        num_devices=world_size,
+        global_rank=rank,
+        accumulate_grad_batches=accumulate_grad_batches,
     )
     return datamodule
 
@@ -120,6 +125,11 @@ def test_training_order_follows_the_seed_of_the_run(
     assert orders[0] != orders[1]
 
 
+def test_training_batch_is_divided_among_the_batches_of_a_step(tmp_path: Path) -> None:
+    datamodule = on_device(make(tmp_path, batch_size=6), 0, 1, accumulate_grad_batches=3)
+    assert [len(batch) for batch in indices(datamodule.train_dataloader())] == [2, 2, 2]
+
+
 @pytest.mark.parametrize("name", ["batch_size", "eval_batch_size"])
 def test_batch_of_no_video_is_refused(name: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=f"data.{name} is 0, expected at least 1 video"):
@@ -135,6 +145,13 @@ def test_batch_that_cannot_be_filled_is_refused(
         f"data.batch_size is {batch_size} for {world_size} device.* and 7 training videos, "
         f"expected {world_size} to "
     )
+    with pytest.raises(ValueError, match=message):
+        datamodule.train_dataloader()
+
+
+def test_batch_that_cannot_be_accumulated_is_refused(tmp_path: Path) -> None:
+    datamodule = on_device(make(tmp_path, batch_size=3), 0, 2, accumulate_grad_batches=2)
+    message = "data.batch_size is 3 for 2 device.* that accumulate 2 batches .*, expected 4 to 14"
     with pytest.raises(ValueError, match=message):
         datamodule.train_dataloader()
 
@@ -208,12 +225,12 @@ def test_data_that_needs_no_preparation_is_left_alone(tmp_path: Path) -> None:
     assert not (tmp_path / "absent").exists()
 
 
-@pytest.mark.parametrize(("local_processes", "at_most"), [("1", 8), ("1000", 1)])
-def test_workers_are_shared_among_the_processes_of_a_machine(
-    local_processes: str, at_most: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("num_devices", "at_most"), [(1, 8), (1000, 1)])
+def test_workers_are_shared_among_the_devices_of_a_machine(
+    num_devices: int, at_most: int, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("LOCAL_WORLD_SIZE", local_processes)
-    assert 1 <= make(tmp_path, num_workers=None).num_workers <= at_most
+    datamodule = on_device(make(tmp_path, num_workers=None), 0, num_devices)
+    assert 1 <= datamodule.val_dataloader().num_workers <= at_most
 
 
 def test_each_data_set_gets_the_policy_of_its_split(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Loaders for training, validation and test, over whatever data sets it is given."""
 
 import os
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -45,9 +46,11 @@ class DataModule(LightningDataModule):
         root: Folder of the data; relative paths start here.
         datasets: For each of "train", "val" and "test" (the final, multi-view test), a function
             (root=, decoder=, class_names=, bad_videos=) -> data set.
-        batch_size: Training videos per optimiser step, over all devices.
+        batch_size: Training videos per optimiser step, over all devices and over the batches whose
+            gradients the trainer accumulates.
         eval_batch_size: Videos per device and step in validation and test.
-        num_workers: Loader processes per device; None: as many as there are processors, up to 8.
+        num_workers: Loader processes per device; None: as many as there are processors for each
+            device of the machine, up to 8.
         decoder: Decoder of the videos.
         num_classes: Classes that the data must have, or None to count them.
         class_names: Names in the order of the labels, or a function (root=) -> names; None, or a
@@ -81,7 +84,7 @@ class DataModule(LightningDataModule):
                 raise ValueError(f"data.{name} is {value}, expected at least 1 video")
         self.root = Path(root)
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
-        self.num_workers = _num_workers() if num_workers is None else num_workers
+        self.num_workers = num_workers
         self.decoder, self.num_classes = decoder, num_classes
         self._class_names = class_names
         self._builders = dict(datasets)
@@ -121,14 +124,17 @@ class DataModule(LightningDataModule):
         return self._datasets[split]
 
     def train_dataloader(self) -> DataLoader[Any]:
-        """Shuffled batches of `batch_size` / devices videos."""
+        """Shuffled batches, which of all devices make up `batch_size` videos in each step."""
         dataset = self.dataset("train")
         world_size, rank = self._world()
-        per_device = self.batch_size // world_size
-        if per_device < 1 or len(dataset) // world_size < per_device:
+        num_batches = 1 if self.trainer is None else self.trainer.accumulate_grad_batches
+        per_batch = self.batch_size // (world_size * num_batches)
+        if per_batch < 1 or len(dataset) // world_size < per_batch:
+            accumulated = f" that accumulate {num_batches} batches" if num_batches > 1 else ""
             raise ValueError(
-                f"data.batch_size is {self.batch_size} for {world_size} device(s) and "
-                f"{len(dataset)} training videos, expected {world_size} to {len(dataset)}"
+                f"data.batch_size is {self.batch_size} for {world_size} device(s){accumulated} and "
+                f"{len(dataset)} training videos, expected {world_size * num_batches} to "
+                f"{len(dataset) * num_batches}"
             )
         sampler = EpochSampler(
             dataset,  # type: ignore[arg-type]
@@ -139,7 +145,7 @@ class DataModule(LightningDataModule):
             seed=int(os.environ.get("PL_GLOBAL_SEED", "0")),
             drop_last=True,
         )
-        return self._loader(dataset, sampler, per_device, drop_last=True)
+        return self._loader(dataset, sampler, per_batch, drop_last=True)
 
     def val_dataloader(self) -> DataLoader[Any]:
         """All validation videos in order."""
@@ -163,14 +169,18 @@ class DataModule(LightningDataModule):
     def _loader(
         self, dataset: ClassData, sampler: Sampler[Any], batch_size: int, *, drop_last: bool
     ) -> DataLoader[Any]:
+        num_workers = self.num_workers
+        if num_workers is None:
+            num_local = 1 if self.trainer is None else self.trainer.num_devices
+            num_workers = max(1, min(8, _num_processors() // num_local))
         return DataLoader(
             dataset,  # type: ignore[arg-type]
             batch_size=batch_size,
             sampler=sampler,
-            num_workers=self.num_workers,
+            num_workers=num_workers,
             drop_last=drop_last,
             pin_memory=torch.cuda.is_available(),
-            persistent_workers=self.num_workers > 0,
+            persistent_workers=num_workers > 0,
         )
 
     def _build(self, split: str, class_names: list[str] | None = None) -> ClassData:
@@ -194,6 +204,6 @@ class DataModule(LightningDataModule):
         return self.trainer.world_size, self.trainer.global_rank
 
 
-def _num_workers() -> int:
-    local_processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-    return max(1, min(8, len(os.sched_getaffinity(0)) // local_processes))
+def _num_processors() -> int:
+    """Processors that this process may use, where the system tells."""
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
