@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -176,11 +177,13 @@ def test_name_that_is_not_utf8_is_shown_and_drawn(
     assert (tmp_path / "sheets" / f"0000_{odd.name}.png").is_file()
 
 
-def test_bad_file_does_not_spoil_the_table(run: Run, videos: Path, checkpoint: Path) -> None:
+def test_bad_file_has_its_row_in_the_table(run: Run, videos: Path, checkpoint: Path) -> None:
     ran = predict(run, checkpoint, "videos/absent.mp4", "videos/val0.mp4")
     assert ran.status == 1
+    [row] = [line for line in ran.out.splitlines() if "absent" in line]
+    assert re.fullmatch(r"\W*videos/absent.mp4 +\W \(not evaluated\) +\W +\W", row)
     assert "videos/val0.mp4" in ran.out
-    assert "absent" not in ran.out
+    assert "evaluated 1 of 2 videos" in ran.out
     assert ran.err.startswith("error: videos/absent.mp4: No such file or directory")
     assert ran.err.count("\n") == 1
 

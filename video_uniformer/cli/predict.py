@@ -140,6 +140,8 @@ def _print(answers: list[dict[str, Any]]) -> None:
         for number, row in enumerate(item.get("top", [])):
             name = show_name(item["path"]) if number == 0 else ""
             table.add_row(name, row["class"], f"{100 * row['probability']:.1f} %")
+        if "error" in item:
+            table.add_row(show_name(item["path"]), "(not evaluated)", "")
         table.add_section()
     # Brackets in class names and paths are theirs, no markup.
     console = Console(markup=False, emoji=False, highlight=False)
