@@ -83,7 +83,7 @@ def test_a_file_that_torchcodec_does_not_open_is_unsuitable(
     module = importlib.import_module(MODULE)
     monkeypatch.setattr(module, "VideoDecoder", refuse)
     with pytest.raises(UnsuitableError, match="mp4 files that it cannot open"):
-        module.TorchCodecVideo(encode("a.mp4"))
+        module.open_with_torchcodec(encode("a.mp4"))
 
 
 @needs_torchcodec
@@ -95,7 +95,7 @@ def test_a_file_whose_frames_torchcodec_counts_otherwise_is_unsuitable(
         module, "VideoDecoder", lambda path, dimension_order, num_ffmpeg_threads: [None] * 39
     )
     with pytest.raises(UnsuitableError, match="whose frames it counts otherwise than their index"):
-        module.TorchCodecVideo(encode("a.mp4"))
+        module.open_with_torchcodec(encode("a.mp4"))
 
 
 def test_without_torchcodec_its_name_is_refused(

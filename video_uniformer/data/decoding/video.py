@@ -94,10 +94,10 @@ def _open_with_decord(path: Path, asked_for: str, num_frames: int | None) -> Vid
         kind = "all files, as it is not installed"
         return open_instead(path, asked_for, kind, num_frames=num_frames)
     # Here and not above: decord has wheels for Linux on x86-64 only, and PyAV serves elsewhere.
-    from video_uniformer.data.decoding.decord import DecordVideo
+    from video_uniformer.data.decoding.decord import open_with_decord
 
     try:
-        return DecordVideo(path, asked_for=asked_for)
+        return open_with_decord(path, asked_for)
     except UnsuitableError as reason:
         return open_instead(path, asked_for, str(reason), num_frames=num_frames)
 
@@ -113,13 +113,13 @@ def _check_torchcodec() -> None:
 def _open_with_torchcodec(path: Path, num_frames: int | None) -> Video:
     # Here and not above: it is an extra, and loads FFmpeg's shared libraries when imported.
     try:
-        from video_uniformer.data.decoding.torchcodec import TorchCodecVideo
+        from video_uniformer.data.decoding.torchcodec import open_with_torchcodec
     except RuntimeError as error:
         raise ValueError(
             "decoder is 'torchcodec', but FFmpeg's shared libraries are missing, expected those "
             "of FFmpeg 4 to 9"
         ) from error
     try:
-        return TorchCodecVideo(path)
+        return open_with_torchcodec(path)
     except UnsuitableError as reason:
         return open_instead(path, "torchcodec", str(reason), num_frames=num_frames)
