@@ -9,9 +9,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import av
 import numpy as np
 import pytest
 import torch
+from conversions import published
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.singleton import Singleton
 
@@ -67,6 +69,29 @@ def checkpoint(tmp_path: Path) -> Path:
     facts = {"clip": clip, "class_names": ["dark", "bright"], "fusion": "logits"}
     state = {f"network.{key}": value for key, value in network.state_dict().items()}
     torch.save({"state_dict": state, "classifier": {"network": network.config, **facts}}, path)
+    return path
+
+
+@pytest.fixture
+def unknown(tmp_path: Path) -> Path:
+    """A file of which nothing but its tensors is known."""
+    path = tmp_path / "unknown.pth"
+    torch.save(published(variant="test", num_classes=2), path)
+    return path
+
+
+@pytest.fixture
+def damaged(video_file: Callable[..., Path]) -> Path:
+    """Forty frames of which the stored pictures 15 to 17 are overwritten."""
+    path = video_file(num_frames=40, gop=10, grey=90, name="videos/damaged.mp4")
+    with av.open(str(path)) as container:
+        packets = [
+            (p.pos, p.size) for p in container.demux(video=0) if p.size and p.pos is not None
+        ]
+    content = bytearray(path.read_bytes())
+    for start, size in packets[15:18]:
+        content[start : start + size] = b"\xff" * size
+    path.write_bytes(content)
     return path
 
 

@@ -11,10 +11,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import av
 import pytest
 
-from video_uniformer.cli import predict as predicting
 from video_uniformer.cli import test as testing
 from video_uniformer.cli import train as training
 
@@ -280,45 +278,6 @@ def test_death_of_a_worker_is_one_line_of_advice(
     assert "data.num_workers" in line
 
 
-def test_prediction_tells_how_many_videos_were_answered(
-    run: Run, videos: Path, checkpoint: Path
-) -> None:
-    (videos / "val1.mp4").write_bytes(b"")
-    ran = run(predicting.main, "videos/val*.mp4", "--checkpoint", str(checkpoint))
-    assert ran.status == 1
-    assert "evaluated 2 of 3 videos" in ran.out.splitlines()
-
-
-@pytest.fixture
-def damaged(video_file: Callable[..., Path]) -> Path:
-    """Forty frames of which the stored pictures 15 to 17 are overwritten."""
-    path = video_file(num_frames=40, gop=10, grey=90, name="videos/damaged.mp4")
-    with av.open(str(path)) as container:
-        packets = [
-            (p.pos, p.size) for p in container.demux(video=0) if p.size and p.pos is not None
-        ]
-    content = bytearray(path.read_bytes())
-    for start, size in packets[15:18]:
-        content[start : start + size] = b"\xff" * size
-    path.write_bytes(content)
-    return path
-
-
-ALL_FRAMES = ("--frames", "20", "--stride", "2", "--clips", "1")
-
-
-def test_prediction_of_a_damaged_video_rests_on_its_intact_frames(
-    run: Run, damaged: Path, checkpoint: Path
-) -> None:
-    arguments = (str(damaged), "--checkpoint", str(checkpoint), *ALL_FRAMES)
-    assert run(predicting.main, *arguments).status == 1
-    ran = run(predicting.main, *arguments, "--salvage", "--sheet", "sheets")
-    assert (ran.status, ran.err) == (0, "")
-    assert f"only intact frames of {damaged}: frame 1" in ran.out
-    [answer] = json.loads(run(predicting.main, *arguments, "--salvage", "--json").out)
-    assert "frames are lost" in answer["salvaged"]
-
-
 def test_salvaged_videos_are_evaluated_and_counted(
     run: Run, tiny: Sequence[str], eight: Path, damaged: Path, checkpoint: Path
 ) -> None:
@@ -332,21 +291,3 @@ def test_salvaged_videos_are_evaluated_and_counted(
     rows = table(Path("out") / "scores.csv")
     assert [row["status"] for row in rows] == ["ok", "salvaged", "skipped"]
     assert rows[1]["predicted"] in ("dark", "bright")
-
-
-def test_prediction_without_a_deadline_answers_alike(
-    run: Run, videos: Path, checkpoint: Path
-) -> None:
-    arguments = ("videos/val0.mp4", "--checkpoint", str(checkpoint), "--json")
-    ran = run(predicting.main, *arguments)
-    assert ran.status == 0
-    assert run(predicting.main, *arguments, "--deadline", "0").out == ran.out
-
-
-def test_deadline_before_now_is_one_line(run: Run, videos: Path, checkpoint: Path) -> None:
-    arguments = ("videos/val0.mp4", "--checkpoint", str(checkpoint), "--deadline", "-1")
-    ran = run(predicting.main, *arguments)
-    assert (ran.status, ran.err) == (
-        1,
-        "error: --deadline is -1, expected seconds, or 0 for none\n",
-    )
