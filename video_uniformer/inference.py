@@ -12,7 +12,7 @@ from video_uniformer.data.bad_videos import BadVideoPolicy, VideoReader
 from video_uniformer.data.decoding import Video, VideoError
 from video_uniformer.data.sampling import ClipSpec, test_sampler
 from video_uniformer.data.transforms import eval_transform
-from video_uniformer.models.checkpoint import open_checkpoint
+from video_uniformer.models.checkpoint import Checkpoint, open_checkpoint
 from video_uniformer.models.fuse import fuse_for_inference
 from video_uniformer.models.uniformer import UniFormer, from_config
 from video_uniformer.models.variants import VARIANTS
@@ -169,12 +169,7 @@ def load_classifier(
     """
     checkpoint = open_checkpoint(source)
     facts = checkpoint.facts
-    if facts.get("network", {}).get("ndim") != 3 or not facts["network"]["num_classes"]:
-        raise ValueError(
-            f"{source} is not a video classifier of a known variant ({', '.join(VARIANTS)})"
-        )
-    network = from_config(facts["network"])
-    load_weights(network, checkpoint, class_names=class_names)
+    network = _load_network(source, checkpoint, class_names)
     names = class_names if class_names is not None else facts.get("class_names")
     if names is None:
         raise ValueError(f"{source} holds no class names, expected them to be given")
@@ -188,6 +183,20 @@ def load_classifier(
         deadline_seconds=deadline_seconds,
         salvage=salvage,
     )
+
+
+def _load_network(
+    source: str | Path, checkpoint: Checkpoint, class_names: Sequence[str] | None
+) -> UniFormer:
+    """The checkpoint's network, if it is one that classifies videos."""
+    facts = checkpoint.facts
+    if facts.get("network", {}).get("ndim") != 3 or not facts["network"]["num_classes"]:
+        raise ValueError(
+            f"{source} is not a video classifier of a known variant ({', '.join(VARIANTS)})"
+        )
+    network: UniFormer = from_config(facts["network"])
+    load_weights(network, checkpoint, class_names=class_names)
+    return network
 
 
 def _to_device(network: UniFormer, device: str | torch.device) -> UniFormer:

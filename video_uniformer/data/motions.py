@@ -161,16 +161,8 @@ def write_motions(
         num_workers = max(1, min(os.cpu_count() or 1, (num_train + num_val) // 500))
     _check_numbers(parameters, num_workers)
     root = Path(root).resolve()
-    if _is_written(root, parameters):
-        return
-    for split in PHOTOS:
-        find_photos(split)
-    root.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=root.parent, prefix=f".{root.name}-") as temporary:
-        # One level deeper, because the temporary folder itself is closed to other users.
-        folder = Path(temporary, root.name)
-        _write_folder(folder, parameters, num_workers)
-        folder.replace(root)
+    if not _is_written(root, parameters):
+        _write_at_once(root, parameters, num_workers)
 
 
 def _check_numbers(parameters: dict[str, int], num_workers: int) -> None:
@@ -206,6 +198,18 @@ def _is_written(root: Path, parameters: dict[str, int]) -> bool:
 
 def _to_json(parameters: dict[str, int]) -> str:
     return json.dumps(parameters, indent=2) + "\n"
+
+
+def _write_at_once(root: Path, parameters: dict[str, int], num_workers: int) -> None:
+    """Write the folder beside its place, and put it there when it is complete."""
+    for split in PHOTOS:
+        find_photos(split)
+    root.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=root.parent, prefix=f".{root.name}-") as temporary:
+        # One level deeper, because the temporary folder itself is closed to other users.
+        folder = Path(temporary, root.name)
+        _write_folder(folder, parameters, num_workers)
+        folder.replace(root)
 
 
 def _write_folder(folder: Path, parameters: dict[str, int], num_workers: int) -> None:

@@ -57,15 +57,7 @@ def train_transform(
     Raises:
         ValueError: An argument is out of range; from the callable: frames of another type or shape.
     """
-    if type(num_views) is not int or num_views < 1:
-        raise ValueError(f"num_views={num_views!r}: expected a whole number >= 1")
-    for name, prob in (("flip_prob", flip_prob), ("erase_prob", erase_prob)):
-        if not 0 <= prob <= 1:
-            raise ValueError(f"{name}={prob!r}: expected 0 to 1")
-    if len(scale) != 2 or not 0 < scale[0] <= scale[1] <= 1:
-        raise ValueError(f"scale={scale!r}: expected two shares, 0 < smallest <= largest <= 1")
-    if len(ratio) != 2 or not 0 < ratio[0] <= ratio[1]:
-        raise ValueError(f"ratio={ratio!r}: expected two numbers, 0 < smallest <= largest")
+    _check_ranges(num_views, flip_prob, erase_prob, scale, ratio)
     return partial(
         _train_views,
         spec=spec,
@@ -100,6 +92,24 @@ def eval_transform(spec: ClipSpec, *, num_crops: int | None = None) -> VideoTran
     return partial(
         _eval_views, spec=spec if num_crops is None else replace(spec, num_crops=num_crops)
     )
+
+
+def _check_ranges(
+    num_views: int,
+    flip_prob: float,
+    erase_prob: float,
+    scale: Sequence[float],
+    ratio: Sequence[float],
+) -> None:
+    if type(num_views) is not int or num_views < 1:
+        raise ValueError(f"num_views={num_views!r}: expected a whole number >= 1")
+    for name, prob in (("flip_prob", flip_prob), ("erase_prob", erase_prob)):
+        if not 0 <= prob <= 1:
+            raise ValueError(f"{name}={prob!r}: expected 0 to 1")
+    if len(scale) != 2 or not 0 < scale[0] <= scale[1] <= 1:
+        raise ValueError(f"scale={scale!r}: expected two shares, 0 < smallest <= largest <= 1")
+    if len(ratio) != 2 or not 0 < ratio[0] <= ratio[1]:
+        raise ValueError(f"ratio={ratio!r}: expected two numbers, 0 < smallest <= largest")
 
 
 def _create_checked(settings: Mapping[str, Any]) -> VideoTransform:

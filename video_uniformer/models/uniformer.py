@@ -14,8 +14,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from video_uniformer.models.arguments import resolve_arguments
 from video_uniformer.models.blocks import DividedBlock
-from video_uniformer.models.checkpoint import Checkpoint, open_checkpoint
+from video_uniformer.models.checkpoint import open_checkpoint
 from video_uniformer.models.heads import (
     ClassificationHead,
     ClassTokenHead,
@@ -245,19 +246,6 @@ def _init_weights(module: nn.Module) -> None:
         module.start_without_time()
 
 
-DEFAULTS: dict[str, Any] = {
-    "variant": "small",
-    "ndim": 3,
-    "num_classes": None,
-    "head_dim": None,
-    "layer_scale": None,
-    "attention": "global",
-    "window_size": 14,
-    "embed_frames": 1,
-    "token_labels": False,
-}
-
-
 def create_uniformer(  # noqa: PLR0913 (one builder for the whole family)
     variant: str | None = None,
     *,
@@ -319,7 +307,7 @@ def create_uniformer(  # noqa: PLR0913 (one builder for the whole family)
         "token_labels": token_labels,
     }
     checkpoint = None if weights is None else open_checkpoint(weights)
-    config = _resolve(given, checkpoint, features_only)
+    config = resolve_arguments(given, checkpoint, features_only=features_only)
     config |= {
         "drop_path_rate": drop_path_rate,
         "features_only": features_only,
@@ -330,24 +318,6 @@ def create_uniformer(  # noqa: PLR0913 (one builder for the whole family)
     if checkpoint is not None:
         load_weights(network, checkpoint)
     return network
-
-
-def _resolve(
-    given: dict[str, Any], checkpoint: Checkpoint | None, features_only: bool
-) -> dict[str, Any]:
-    """The builder's arguments: as given, else as the weights say, else the default."""
-    said = checkpoint.facts.get("network", {}) if checkpoint else {}
-    if given["variant"] not in (None, said.get("variant")):
-        said = {}  # another network: what is left is to see whether the weights fit it
-    config = {
-        name: value if value is not None else said.get(name, DEFAULTS[name])
-        for name, value in given.items()
-    }
-    if features_only:
-        config["token_labels"], config["num_classes"] = False, 0
-    if config["num_classes"] is None:
-        config["num_classes"] = 1000 if config["ndim"] == 2 else 400
-    return config
 
 
 def _build(config: dict[str, Any]) -> UniFormer | UniFormerMaps:

@@ -132,19 +132,17 @@ def load_weights(
     fresh = {key for key in own if reset_head and key.startswith("head.")}
     fresh |= _new_parts(own, given)
     order = None if reset_head else _order(checkpoint, own, class_names)
-    fitted, inflated = {}, []
-    for key in own.keys() & given.keys() - set(dropped):
-        value = given[key] if order is None else _reorder(key, given[key], order)
-        fitted[key] = _fit(key, value, own[key], inflation, name)
-        if value.ndim < own[key].ndim:
-            inflated.append(key)
+    fitted = {
+        key: _fit(key, _reorder(key, given[key], order), own[key], inflation, name)
+        for key in own.keys() & given.keys() - set(dropped)
+    }
     missing = tuple(key for key in own if key not in fitted and key not in fresh)
     unexpected = [key for key in given if key not in own and key not in dropped]
     _refuse_unexplained(name, network, [k for k in missing if not _is_counter(k)], unexpected)
     _apply(network, fitted, checkpoint.facts, reset_head, class_names)
     return WeightsReport(
         loaded=tuple(key for key in own if key in fitted),
-        inflated=tuple(key for key in own if key in inflated),
+        inflated=tuple(key for key in own if key in fitted and given[key].ndim < own[key].ndim),
         reinitialised=tuple(key for key in own if key in fresh),
         missing=missing,
         unexpected=dropped,
@@ -188,7 +186,9 @@ def _is_unnamed(names: Sequence[str]) -> bool:
     return list(names) == [str(number) for number in range(len(names))]
 
 
-def _reorder(key: str, value: Tensor, order: list[int]) -> Tensor:
+def _reorder(key: str, value: Tensor, order: list[int] | None) -> Tensor:
+    if order is None:
+        return value
     per_class = key.startswith("head.") and ".cls_norm." not in key
     return value[order] if per_class and len(value) == len(order) else value
 

@@ -56,16 +56,9 @@ def prepare_files(
                 results[job.source] = known
                 on_done(job.source)
 
-    work = partial(_prepare, encoding)
-    for outcome in run_killable(work, tasks(), num_workers=num_workers):
-        job, result = outcome.task.argument, _result(outcome)
-        key = keys[job]
-        if result.problem:
-            with suppress(OSError):  # one that was killed could not do so itself
-                part_path(job.target).unlink()
-        elif key is not None:
-            journal.add(key, asdict(result))
-        results[job.source] = result
+    for outcome in run_killable(partial(_prepare, encoding), tasks(), num_workers=num_workers):
+        job = outcome.task.argument
+        results[job.source] = _settle(outcome, journal, keys[job])
         on_done(job.source)
     return results
 
@@ -88,6 +81,17 @@ def _recall(journal: Journal, key: str | None, target: Path) -> Prepared | None:
         return result if target.stat().st_size == result.target_bytes else None
     except (TypeError, OSError):  # not known, of another version, or gone
         return None
+
+
+def _settle(outcome: Outcome, journal: Journal, key: str | None) -> Prepared:
+    """Note a file that is done; of one that failed, remove what is there."""
+    result = _result(outcome)
+    if result.problem:
+        with suppress(OSError):  # one that was killed could not do so itself
+            part_path(outcome.task.argument.target).unlink()
+    elif key is not None:
+        journal.add(key, asdict(result))
+    return result
 
 
 def _result(outcome: Outcome) -> Prepared:

@@ -64,15 +64,10 @@ def scan_files(
                 reports[path] = known
                 on_done(path)
 
-    for outcome in run_killable(
-        partial(_inspect, inspect, decode), tasks(), num_workers=num_workers
-    ):
-        path, report = outcome.task.argument, _report(outcome)
-        key = keys[path]
-        if key is not None and _is_lasting(outcome, report):
-            entry = {"report": asdict(report), "deadline": outcome.task.deadline_seconds}
-            journal.add(key, {**entry, "took": round(outcome.seconds, 3)})
-        reports[path] = report
+    work = partial(_inspect, inspect, decode)
+    for outcome in run_killable(work, tasks(), num_workers=num_workers):
+        path = outcome.task.argument
+        reports[path] = _settle(outcome, journal, keys[path])
         on_done(path)
     return reports
 
@@ -97,6 +92,15 @@ def _recall(journal: Journal, key: str | None, deadline: float) -> FileReport | 
     except (TypeError, KeyError):  # none, or of another version
         return None
     return report if is_final else None
+
+
+def _settle(outcome: Outcome, journal: Journal, key: str | None) -> FileReport:
+    """Note what became of a file, unless that may pass."""
+    report = _report(outcome)
+    if key is not None and _is_lasting(outcome, report):
+        entry = {"report": asdict(report), "deadline": outcome.task.deadline_seconds}
+        journal.add(key, {**entry, "took": round(outcome.seconds, 3)})
+    return report
 
 
 def _is_lasting(outcome: Outcome, report: FileReport) -> bool:
