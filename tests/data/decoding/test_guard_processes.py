@@ -16,7 +16,7 @@ from trouble import is_gone, numbers, open_stub
 from video_uniformer.data.decoding import VideoError
 from video_uniformer.data.decoding.guard import DecodeGuard
 
-DEADLINE = 0.5
+DEADLINE = 1
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ def test_loader_workers_survive_hangs_and_crashes(
     items = load(strict, paths)
     assert [item for _, item in items] == [
         3,
-        "hangs while opening: no answer within 0.5 s while opening it",
+        "hangs while opening: no answer within 1 s while opening it",
         3,
         "aborts while reading: the decoder crashed (signal 6)",
         3,
@@ -140,12 +140,13 @@ def resident_bytes(pid: int) -> int:
 
 
 @pytest.mark.slow
-def test_the_memory_of_the_child_does_not_grow(strict: DecodeGuard, video_file: Callable) -> None:
+def test_the_memory_of_the_child_does_not_grow(video_file: Callable) -> None:
     path = video_file(width=320, height=256)
     sizes = []
-    for _ in range(6):
-        for _ in range(50):
-            with strict.open(path, "pyav") as video:
-                video.frames(range(0, 32, 2))
-        sizes.append(resident_bytes(strict.child_pid or 0))
+    with DecodeGuard(30) as guard:
+        for _ in range(6):
+            for _ in range(50):
+                with guard.open(path, "pyav") as video:
+                    video.frames(range(0, 32, 2))
+            sizes.append(resident_bytes(guard.child_pid or 0))
     assert sizes[-1] - sizes[1] < 4e6

@@ -116,7 +116,7 @@ def test_file_that_hung_gets_a_larger_deadline_and_no_equal_one(
 ) -> None:
     path = tmp_path / "hangs.mp4"
     path.touch()
-    for deadline in (0.2, 0.2, 0.3):
+    for deadline in (1, 1, 1.5):  # a busy machine takes part of them to begin
         scan_files([path], journal=journal, deadline_seconds=deadline, inspect=inspect)
     assert calls(tmp_path) == ["hangs.mp4"] * 2
 
@@ -189,9 +189,8 @@ def test_frames_of_good_files_are_counted_right(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(2))
 def test_scan_that_was_killed_goes_on_to_the_same_files(
-    corpus: list[HostileFile], tmp_path: Path, seed: int
+    corpus: list[HostileFile], tmp_path: Path
 ) -> None:
     folder = tmp_path / "some"
     folder.mkdir()
@@ -201,9 +200,8 @@ def test_scan_that_was_killed_goes_on_to_the_same_files(
     command = (sys.executable, "-m", "video_uniformer.cli.scan", str(folder), "--workers", "2")
     whole, pieces = tmp_path / "whole", tmp_path / "pieces"
     subprocess.run((*command, "--output", str(whole)), check=False, capture_output=True)
-    random = np.random.default_rng(seed)
     journal = pieces / "journal.jsonl"
-    for share in sorted(random.uniform(0.05, 0.95, 2)):
+    for share in sorted(np.random.default_rng(0).uniform(0.05, 0.7, 3)):
         process = subprocess.Popen(
             (*command, "--output", str(pieces)),
             stdout=subprocess.DEVNULL,
@@ -215,7 +213,7 @@ def test_scan_that_was_killed_goes_on_to_the_same_files(
         ):
             time.sleep(0.002)
         process.kill()
-        process.wait()
+        assert process.wait() == -signal.SIGKILL
         assert not (pieces / "summary.json").exists()
     subprocess.run((*command, "--output", str(pieces)), check=False, capture_output=True)
     for name in OUTPUTS:
