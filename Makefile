@@ -17,10 +17,12 @@ $(INSTALLED): pyproject.toml
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --editable '.[demo]' --group dev
 	touch $@
 
-# What CI runs: style, types, then every test that needs no GPU.
+# What CI runs: style, types, then every test that needs no GPU. Coverage is that of the fast tests:
+# tracing would double the time of the slow ones, much of which runs in processes it does not reach.
 test: check
 	$(BIN)/python -m coverage erase
-	$(BIN)/python -m pytest -m "not gpu" --cov --cov-report=term --durations=20
+	$(BIN)/python -m pytest --cov --cov-report=term
+	$(BIN)/python -m pytest -m "slow and not gpu" --no-loadscope-reorder --durations=20
 
 fast: install
 	$(BIN)/python -m pytest
