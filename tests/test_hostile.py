@@ -1,6 +1,7 @@
 """The hostile corpus through the decoders: right frames or one clear error, every file in time."""
 
 import faulthandler
+import functools
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -111,6 +112,22 @@ def test_every_file_gives_its_frames_or_an_error_that_names_it(
         for complaint in complaints(file, read(opener, file.path, decoder))
     ]
     assert not found
+
+
+def test_under_a_guard_no_decoder_conceals_damage(corpus: list[HostileFile]) -> None:
+    with DecodeGuard(DEADLINE) as guard:
+        found = [
+            describe(file, f"frame {index} differs from PyAV's")
+            for file in corpus
+            for index, frame in enumerate(read(guard.open, file.path).frames)
+            if frame and frame != read_with_pyav(guard, file.path)[index]
+        ]
+    assert not found
+
+
+@functools.cache
+def read_with_pyav(guard: DecodeGuard, path: Path) -> list[int | None]:
+    return read(guard.open, path, "pyav").frames
 
 
 @pytest.mark.parametrize("decoder", ["auto", "pyav"])

@@ -39,6 +39,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from video_uniformer.data.decoding.complaints import listen
 from video_uniformer.data.decoding.interface import Video, VideoError, system_errno
 from video_uniformer.data.decoding.messages import (
     Answer,
@@ -196,6 +197,7 @@ def _leave_parent(parent: int, line: int) -> None:
         if descriptor > 2 and descriptor != line:
             with contextlib.suppress(OSError):  # the listing's own
                 os.close(descriptor)
+    listen()
     gc.freeze()  # a collection would touch the parent's objects, and so copy their pages
     torch.set_num_threads(1)
 

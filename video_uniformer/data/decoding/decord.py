@@ -10,6 +10,7 @@ from pathlib import Path
 import decord
 from torch import Tensor
 
+from video_uniformer.data.decoding.complaints import heard, is_listening
 from video_uniformer.data.decoding.mp4 import UnsuitableError, read_plain_track
 from video_uniformer.data.decoding.plain import PlainVideo
 
@@ -25,7 +26,10 @@ def open_with_decord(path: Path, asked_for: str = "decord") -> PlainVideo:
         UnsuitableError: decord cannot be trusted with the file, or cannot open it.
     """
     track = read_plain_track(path)
-    decord.logging.set_level(decord.logging.QUIET)  # errors are raised, and name the file
+    # Errors are raised, and name the file; the rest is of use to who listens for damage.
+    level = decord.logging.ERROR if is_listening() else decord.logging.QUIET
+    decord.logging.set_level(level)
+    heard()  # what other files gave cause for
     try:
         # One thread: workers decode side by side, and decord is faster per core with it.
         reader = decord.VideoReader(str(path), ctx=decord.cpu(0), num_threads=1)
@@ -41,7 +45,7 @@ def open_with_decord(path: Path, asked_for: str = "decord") -> PlainVideo:
         except Exception:  # DECORDError is no more than an Exception
             return None
         # At a few narrow widths it returns more than three channels.
-        return images if images.shape[-1] == 3 else None
+        return None if heard() or images.shape[-1] != 3 else images
 
     return PlainVideo(
         path,

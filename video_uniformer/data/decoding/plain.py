@@ -21,7 +21,8 @@ class PlainVideo(Video):
         track: What the file's index says.
         num_listed: How many frames the library counts.
         read: Distinct, rising, valid frame numbers (N) -> uint8 (N, H, W, 3), or None where the
-            library fails. Its last reference is dropped when the video is closed.
+            library fails or complains of damage. Its last reference is dropped when the video is
+            closed.
         asked_for: The name by which the library was asked for, its own or `auto`.
 
     Raises:

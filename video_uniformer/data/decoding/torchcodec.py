@@ -4,11 +4,13 @@ It is held to the files that decord reads, which are those on which the two and 
 bit; of others it refuses some, and makes RGB of odd sizes and deep colours in its own way.
 """
 
+import os
 from pathlib import Path
 
 from torch import Tensor
 from torchcodec.decoders import VideoDecoder
 
+from video_uniformer.data.decoding.complaints import heard, is_listening
 from video_uniformer.data.decoding.mp4 import UnsuitableError, read_plain_track
 from video_uniformer.data.decoding.plain import PlainVideo
 
@@ -23,6 +25,9 @@ def open_with_torchcodec(path: Path) -> PlainVideo:
         UnsuitableError: torchcodec cannot be trusted with the file, or cannot open it.
     """
     track = read_plain_track(path)
+    if is_listening():  # else it says nothing
+        os.environ["TORCHCODEC_FFMPEG_LOG_LEVEL"] = "ERROR"
+    heard()  # what other files gave cause for
     try:
         reader = VideoDecoder(str(path), dimension_order="NHWC", num_ffmpeg_threads=1)
     except Exception as error:  # RuntimeError and ValueError have been seen
@@ -33,7 +38,7 @@ def open_with_torchcodec(path: Path) -> PlainVideo:
             images: Tensor = reader.get_frames_at(indices).data  # (N, H, W, 3)
         except Exception:  # damage raises several types
             return None
-        return images.contiguous()
+        return None if heard() else images.contiguous()
 
     return PlainVideo(
         path,
