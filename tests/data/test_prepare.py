@@ -212,6 +212,27 @@ def test_file_that_takes_too_long_is_reported(
     assert not part.exists()
 
 
+def test_an_interrupted_run_leaves_no_part_behind(
+    tmp_path: Path, video_file: Callable[..., Path]
+) -> None:
+    short = Job(video_file(num_frames=2, name="a.mp4"), tmp_path / "short.mp4")
+    source = video_file(num_frames=300, width=640, height=480, name="b.mp4")
+    long = Job(source, tmp_path / "long.mp4")
+    part = tmp_path / ".long.mp4.part"
+
+    def interrupt(path: Path) -> None:
+        give_up = time.monotonic() + 30
+        while not part.exists() and time.monotonic() < give_up:
+            time.sleep(0.01)
+        raise KeyboardInterrupt
+
+    with Journal(tmp_path / "journal") as journal, pytest.raises(KeyboardInterrupt):
+        prepare_files([short, long], Encoding(), journal=journal, num_workers=2, on_done=interrupt)
+    assert short.target.exists()
+    assert not part.exists()
+    assert not long.target.exists()  # it was indeed interrupted
+
+
 def test_deadline_that_is_none_is_refused(tmp_path: Path) -> None:
     with (
         Journal(tmp_path / "journal") as journal,

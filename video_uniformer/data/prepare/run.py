@@ -1,7 +1,7 @@
 """All files of a collection, side by side, remembering what is done."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -56,10 +56,17 @@ def prepare_files(
                 results[job.source] = known
                 on_done(job.source)
 
-    for outcome in run_killable(partial(_prepare, encoding), tasks(), num_workers=num_workers):
-        job = outcome.task.argument
-        results[job.source] = _settle(outcome, journal, keys[job])
-        on_done(job.source)
+    work = partial(_prepare, encoding)
+    try:
+        with closing(run_killable(work, tasks(), num_workers=num_workers)) as outcomes:
+            for outcome in outcomes:
+                job = outcome.task.argument
+                results[job.source] = _settle(outcome, journal, keys[job])
+                on_done(job.source)
+    finally:
+        for job in jobs:  # where it was interrupted
+            if job.source not in results:
+                _remove_part(job)
     return results
 
 
@@ -87,11 +94,16 @@ def _settle(outcome: Outcome, journal: Journal, key: str | None) -> Prepared:
     """Note a file that is done; of one that failed, remove what is there."""
     result = _result(outcome)
     if result.problem:
-        with suppress(OSError):  # one that was killed could not do so itself
-            part_path(outcome.task.argument.target).unlink()
+        _remove_part(outcome.task.argument)
     elif key is not None:
         journal.add(key, asdict(result))
     return result
+
+
+def _remove_part(job: Job) -> None:
+    """Remove what an encoder wrote that was killed, and so could not do it itself."""
+    with suppress(OSError):
+        part_path(job.target).unlink()
 
 
 def _result(outcome: Outcome) -> Prepared:

@@ -14,7 +14,7 @@ import signal
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from typing import Any, Literal, NamedTuple
@@ -63,10 +63,10 @@ class Outcome(NamedTuple):
 
 def run_killable(
     work: Callable[[Any], Any], tasks: Iterable[Task], *, num_workers: int
-) -> Iterator[Outcome]:
+) -> Generator[Outcome, None, None]:
     """Do pieces of work in processes of their own; give the outcomes as they come.
 
-    All processes end when the iterator is closed, and when this process dies (on Linux).
+    All processes end when the generator is closed, and when this process dies (on Linux).
 
     Args:
         work: Called in a worker process, which is forked, with the argument of a task.
