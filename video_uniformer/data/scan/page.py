@@ -22,7 +22,10 @@ th, td { text-align: left; padding: .25em .6em; border-bottom: 1px solid #ddd;
   vertical-align: top; overflow-wrap: anywhere }
 th { background: #f3f3f3; position: sticky; top: 0; overflow-wrap: normal }
 table.sortable th { cursor: pointer }
-td.n { text-align: right; font-variant-numeric: tabular-nums; overflow-wrap: normal }
+td.n { text-align: right; font-variant-numeric: tabular-nums }
+td.n, td.word { overflow-wrap: normal }
+table.counts { width: auto }
+table.counts th + th { text-align: right }
 img { height: 64px; display: block }
 summary { cursor: pointer }
 .problem { border-left: 5px solid #c33; padding-left: .8em }
@@ -148,7 +151,7 @@ def _row(scan: Scan, item: Item, *, with_picture: bool) -> str:
     fps = f"{report.fps:g}{' variable' if report.rate == 'variable' else ''}" if report.fps else ""
     numbers = (report.num_frames, report.codec, size, fps, report.key_frame_distance or "")
     more = "".join(f'<td class="n">{_text(n)}</td>' for n in (*numbers, report.seconds or ""))
-    start = f"<tr><td>{picture}</td>{cells}<td>{_text(report.status)}</td>"
+    start = f'<tr><td>{picture}</td>{cells}<td class="word">{_text(report.status)}</td>'
     return f"{start}{more}<td>{_text(report.reason)}</td></tr>"
 
 
@@ -158,7 +161,7 @@ def _classes(scan: Scan) -> Iterator[str]:
     if not names:
         return
     yield "<h2>Videos of each class</h2>"
-    yield f'<table class="sortable">{_heading(("class", *counts))}<tbody>'
+    yield f'<table class="sortable counts">{_heading(("class", *counts))}<tbody>'
     for name in names:
         cells = "".join(f'<td class="n">{count[name]}</td>' for count in counts.values())
         yield f"<tr><td>{_text(name)}</td>{cells}</tr>"
