@@ -122,24 +122,12 @@ class BadVideos(Callback):
         """Note the batch's bad videos."""
         self._in_pass.update({problem.video_index: problem for problem in problems_of(batch)})
 
+    on_test_epoch_start = on_validation_epoch_start
+    on_test_batch_start = on_validation_batch_start
+
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Count the bad videos of the pass."""
         self._count_pass(trainer, "val")
-
-    def on_test_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Begin a pass."""
-        self._in_pass = {}
-
-    def on_test_batch_start(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
-    ) -> None:
-        """Note the batch's bad videos."""
-        self._in_pass.update({problem.video_index: problem for problem in problems_of(batch)})
 
     def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Count the bad videos of the pass."""
