@@ -5,8 +5,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import av
+import av.logging
 import numpy as np
 import pytest
+from hostile_sources import encode
 from PIL import Image
 
 from video_uniformer.data.scan.duplicates import group_alike
@@ -49,6 +51,41 @@ def test_file_cut_short_keeps_its_intact_frames(scene_file: Callable[..., Path])
     assert report.status == "damaged"
     assert 0 < report.num_frames < 30
     assert report.first_bad_frame == report.num_frames
+
+
+def test_hole_that_a_container_reads_on_behind_is_found(tmp_path: Path) -> None:
+    path = encode(tmp_path / "a.mkv", num_frames=120, size=(192, 128))
+    assert inspect_file(path).status == "ok"
+    content = path.read_bytes()
+    middle = len(content) // 2
+    path.write_bytes(content[:middle] + content[middle + 300 :])
+    report = inspect_file(path)
+    assert (report.status, report.num_frames < 120) == ("damaged", True)
+    assert report.reason.startswith("the container is damaged (")
+    assert av.logging.get_level() is None  # as it was
+
+
+def test_end_that_lacks_a_frame_is_found(tmp_path: Path) -> None:
+    path = encode(tmp_path / "a.mkv", num_frames=60)
+    with av.open(str(path)) as container:
+        last = [packet for packet in container.demux(video=0) if packet.size][-1]
+    path.write_bytes(path.read_bytes()[: (last.pos or 0) + last.size // 2])
+    report = inspect_file(path)
+    assert (report.status, report.num_frames) == ("damaged", 59)
+    assert report.reason == "the container is damaged (File ended prematurely)"
+
+
+@pytest.mark.parametrize("name", ["a.avi", "a.mkv", "a.mov"])
+def test_damage_that_mjpeg_conceals_is_found(tmp_path: Path, name: str) -> None:
+    path = encode(tmp_path / name, codec="mjpeg", pixels="yuvj420p", num_frames=10, size=(192, 128))
+    assert inspect_file(path).status == "ok"
+    with av.open(str(path)) as container:
+        packet = [packet for packet in container.demux(video=0) if packet.size][5]
+        middle = (packet.pos or 0) + packet.size // 2
+    content = bytearray(path.read_bytes())
+    content[middle : middle + 400] = bytes(400)
+    path.write_bytes(content)
+    assert inspect_file(path).status in ("damaged", "unreadable")
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,8 @@ DECODE = ("every", "ends", "none")
 _SCRIPTS = ("concat", "hls", "dash", "sdp")  # texts that name other files
 _HEAD_BYTES = 16
 _CHUNK_BYTES = 1 << 20
+# Their decoders conceal damage even when told not to; that a strict one complains has to do.
+_UNCONCEALING = ("mjpeg",)
 # What containers begin with; a file that begins so was a video once.
 _SIGNATURES: tuple[tuple[int, bytes], ...] = (
     *((4, kind) for kind in (b"ftyp", b"moov", b"mdat", b"free", b"wide", b"moof", b"styp")),
@@ -217,6 +219,10 @@ def _decode_every(path: Path, report: FileReport, problem: str) -> FileReport:
     lost_seconds = missing_seconds(path, max(expected, walk.num_frames))
     if lost_seconds:
         problem = problem or f"{lost_seconds:.2f} s of what the file speaks of are missing"
+    if walk.complaint:
+        problem = problem or f"the container is damaged ({walk.complaint})"
+    if walk.problem and report.codec in _UNCONCEALING:
+        problem = problem or walk.problem
     if not problem and not walk.problem and walk.num_frames == expected:
         return replace(report, picture_hash=hash_pictures(walk.pictures, expected))
     if walk.has_marks and report.rate == "variable":

@@ -1,9 +1,11 @@
 """Decoding a file once from start to end, with a decoder that complains of everything."""
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+import av.logging
 import numpy as np
 from av.container import InputContainer
 from av.packet import Packet
@@ -19,6 +21,8 @@ PICTURE_HEIGHT = 64
 
 _MARKED = "a packet is damaged"
 _OPTIONS = {"err_detect": "crccheck+bitstream+buffer+explode"}
+# They read on behind a hole, and only complain of it. Others complain of more than damage.
+_COMPLAINING = ("matroska,webm", "asf")
 
 
 class Walk(NamedTuple):
@@ -27,12 +31,15 @@ class Walk(NamedTuple):
     Attributes:
         num_frames: That came out.
         problem: The first complaint, in words; empty if there was none.
+        complaint: What FFmpeg says of damage to the container, whose packets are well; empty if
+            nothing.
         has_marks: Whether the container calls a packet damaged.
         pictures: Small upright ones of the wanted frames, uint8 RGB (H, W, 3), by number.
     """
 
     num_frames: int
     problem: str
+    complaint: str
     has_marks: bool
     pictures: dict[int, Picture]
 
@@ -52,7 +59,7 @@ def walk_frames(path: Path, places: Iterable[int]) -> Walk:
     problems: list[str] = []
     reformatter = VideoReformatter()
     count = 0
-    with open_container(path) as container:
+    with _listening() as log, open_container(path) as container:
         stream = prepare_stream(container, path)
         stream.codec_context.options = _OPTIONS
         for frame in _decode(container, stream, problems):
@@ -64,7 +71,23 @@ def walk_frames(path: Path, places: Iterable[int]) -> Walk:
             if count in wanted:
                 pictures[count] = _picture(frame, reformatter)
             count += 1
-    return Walk(count, "".join(problems[:1]), _MARKED in problems, pictures)
+        name = container.format.name
+        said = [text.strip() for _, speaker, text in log if speaker == name in _COMPLAINING]
+    return Walk(count, "".join(problems[:1]), "".join(said[:1]), _MARKED in problems, pictures)
+
+
+@contextmanager
+def _listening() -> Iterator[list[tuple[int, str, str]]]:
+    """Keep what FFmpeg calls an error: level, speaker and text."""
+    before = av.logging.get_level(), av.logging.get_skip_repeated()
+    av.logging.set_level(av.logging.ERROR)
+    av.logging.set_skip_repeated(False)
+    try:
+        with av.logging.Capture() as log:
+            yield log
+    finally:
+        av.logging.set_level(before[0])
+        av.logging.set_skip_repeated(before[1])
 
 
 def _decode(
