@@ -73,7 +73,7 @@ def test_lists_that_are_read_are_not_written_over(run: Run, videos: Path, tmp_pa
     [
         (["nowhere.csv", "new"], "error: nowhere.csv: no such list or folder"),
         (["{videos}", "{videos}/new"], "error: target is"),
-        (["{videos}/val.csv", "{videos}", "{videos}/new"], "/new, which is inside {videos}, expec"),
+        (["{videos}/val.csv", "{videos}", "{videos}/new"], "/new, which is inside {videos}, whi"),
         (["{videos}", "new", "--short-side", "0"], "error: short_side is 0"),
         (["{videos}", "new", "--gop", "0"], "error: gop is 0"),
         (["{videos}", "new", "--crf", "52"], "error: crf is 52"),

@@ -1,6 +1,7 @@
 """Where new files go: layout, names, and lists that name them."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,12 +11,13 @@ from video_uniformer.data.prepare import (
     plan_jobs,
     write_lists,
 )
-from video_uniformer.data.scan import Item, Listing
+from video_uniformer.data.scan import Item, Listing, read_sources
 
 
 def jobs_of(*names: str, root: str | None = "/data", target: str = "/new") -> list[str]:
     items = [Item(Path(name), "train", "x") for name in names]
-    listing = Listing(items, [], None if root is None else Path(root))
+    folders = () if root is None else (Path(root),)
+    listing = Listing(items, [], None if root is None else Path(root), folders)
     return [str(job.target) for job in plan_jobs(listing, Path(target))]
 
 
@@ -144,3 +146,17 @@ def test_lists_name_what_was_encoded(tmp_path: Path) -> None:
         "train.csv": '"a, b.mp4","run, fast"\n',
         "lists_val.csv.csv": "d.mp4\n",
     }
+
+
+def test_target_beside_the_folders_that_are_read_is_fine(
+    tmp_path: Path, video_file: Callable[..., Path]
+) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        video_file(num_frames=2).rename(tmp_path / name / "clip.mp4")
+    listing = read_sources([tmp_path / "a", tmp_path / "b"])
+    new = tmp_path / "new"
+    targets = [job.target for job in plan_jobs(listing, new)]
+    assert targets == [new / "a" / "clip.mp4", new / "b" / "clip.mp4"]
+    with pytest.raises(ValueError, match=f"which is inside {tmp_path / 'b'}, which is read"):
+        plan_jobs(listing, tmp_path / "b" / "new")

@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from video_uniformer.cli.errors import reason
+from video_uniformer.cli.errors import checked_output, reason
 from video_uniformer.data.prepare import (
     Encoding,
     Job,
@@ -100,13 +100,9 @@ def _print(jobs: Sequence[Job], results: Mapping[Path, Prepared]) -> None:
         print(f"  {show_name(str(path))}: {show_name(results[path].problem)}")
 
 
-def _keep_sources(sources: Sequence[str], target: Path) -> None:
-    """Refuse to write into the folders that are read, and where the lists that are read stand."""
+def _keep_lists(sources: Sequence[str], target: Path) -> None:
+    """Refuse to write lists into the folder of the lists that are read."""
     for source in map(Path, sources):
-        if source.is_dir() and target.resolve().is_relative_to(source.resolve()):
-            raise ValueError(
-                f"target is {target}, which is inside {source}, expected a folder elsewhere"
-            )
         if source.is_file() and source.resolve().parent == target.resolve():
             raise ValueError(
                 f"target is {target}, which holds {source}, expected a folder without the lists "
@@ -114,6 +110,7 @@ def _keep_sources(sources: Sequence[str], target: Path) -> None:
             )
 
 
+@checked_output
 def main() -> None:
     """Entry point of the command."""
     options = parser().parse_args()
@@ -121,7 +118,7 @@ def main() -> None:
     try:
         listing = read_sources(options.sources, root=options.root)
         jobs = plan_jobs(listing, options.target)
-        _keep_sources(options.sources, options.target)
+        _keep_lists(options.sources, options.target)
         results = prepare(listing, jobs, options, console)
         _print(jobs, results)
     except (ValueError, OSError) as error:

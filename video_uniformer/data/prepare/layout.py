@@ -47,8 +47,8 @@ def plan_jobs(listing: Listing, target: Path) -> list[Job]:
     Raises:
         ValueError: The target holds the old files, or lies among them, by any of its names.
     """
-    if listing.root is not None:
-        _refuse_inside(target, listing.root)
+    for folder in listing.folders:
+        _refuse_inside(target, folder)
     root = None if listing.root is None else _absolute(listing.root)
     sources = dict.fromkeys(item.path for item in listing.items)
     names = _assign_names({source: _place(source, root) for source in sources})
@@ -69,12 +69,13 @@ def _real(path: Path) -> Path:
         return _absolute(path)
 
 
-def _refuse_inside(target: Path, root: Path) -> None:
-    # By name too: a link inside the root would have the next run list the new files as old ones.
+def _refuse_inside(target: Path, folder: Path) -> None:
+    # By name too: a link in the folder would have the next run list the new files as old ones.
     for form in (_absolute, _real):
-        if form(target).is_relative_to(form(root)):
+        if form(target).is_relative_to(form(folder)):
             raise ValueError(
-                f"target is {target}, which is inside {root}, expected a folder elsewhere"
+                f"target is {target}, which is inside {folder}, which is read, expected a folder "
+                "elsewhere"
             )
 
 

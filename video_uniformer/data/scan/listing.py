@@ -59,11 +59,13 @@ class Listing(NamedTuple):
         items: In the order of lists and folders.
         unlisted: Videos below the root that no list names.
         root: Folder that paths are told from; None where there is no one such.
+        folders: That are read: the root where it was given, else those of the sources.
     """
 
     items: list[Item]
     unlisted: list[Path]
     root: Path | None
+    folders: tuple[Path, ...] = ()
 
 
 def read_sources(sources: Sequence[str | Path], *, root: str | Path | None = None) -> Listing:
@@ -100,7 +102,10 @@ def read_sources(sources: Sequence[str | Path], *, root: str | Path | None = Non
     if root is not None:
         listed = {item.path.absolute() for item in items}
         unlisted = [p for p in find_videos(Path(root)) if p.absolute() not in listed]
-    return Listing(items, unlisted, _common_root(paths) if root is None else Path(root))
+    if root is not None:
+        return Listing(items, unlisted, Path(root), (Path(root),))
+    folders = tuple(dict.fromkeys(path if path.is_dir() else path.parent for path in paths))
+    return Listing(items, unlisted, _common_root(folders), folders)
 
 
 def _distinct_names(paths: Sequence[Path]) -> list[str]:
@@ -111,11 +116,10 @@ def _distinct_names(paths: Sequence[Path]) -> list[str]:
     return [str(path) for path in paths]
 
 
-def _common_root(paths: Sequence[Path]) -> Path | None:
+def _common_root(folders: Sequence[Path]) -> Path | None:
     """The folder that all paths can be told from, if there is one."""
-    folders = {path if path.is_dir() else path.parent for path in paths}
     if len(folders) == 1:
-        return folders.pop()
+        return folders[0]
     parents = {folder.parent for folder in folders}
     return parents.pop() if len(parents) == 1 else None
 
