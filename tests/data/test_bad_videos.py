@@ -38,6 +38,8 @@ def test_statuses_are_those_of_the_accounts() -> None:
         ("in_training", "drop", "in_training is 'drop', expected one of raise, skip, substitute,"),
         ("budget", 1.5, "budget is 1.5, expected a share from 0 to 1 of the list"),
         ("budget", -0.1, "budget is -0.1, expected a share"),
+        ("budget", "abc", "budget is 'abc', expected a share"),
+        ("deadline_seconds", "abc", "deadline_seconds is 'abc', expected seconds above 0, or null"),
         ("deadline_seconds", 0, "deadline_seconds is 0, expected seconds above 0, or null"),
         ("retries", -1, "retries is -1, expected a whole number >= 0"),
         ("retries", 0.5, "retries is 0.5, expected a whole number >= 0"),

@@ -130,10 +130,23 @@ def test_training_batch_is_divided_among_the_batches_of_a_step(tmp_path: Path) -
     assert [len(batch) for batch in indices(datamodule.train_dataloader())] == [2, 2, 2]
 
 
+@pytest.mark.parametrize("value", [0, "abc", 2.0])
 @pytest.mark.parametrize("name", ["batch_size", "eval_batch_size"])
-def test_batch_of_no_video_is_refused(name: str, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=f"data.{name} is 0, expected at least 1 video"):
-        make(tmp_path, **{name: 0})
+def test_batch_of_no_video_is_refused(name: str, value: Any, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=f"data.{name} is {value!r}, expected at least 1 video"):
+        make(tmp_path, **{name: value})
+
+
+@pytest.mark.parametrize("value", [-1, "abc"])
+def test_number_of_workers_that_is_none_is_refused(value: Any, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=f"data.num_workers is {value!r}, expected a whole number"):
+        make(tmp_path, num_workers=value)
+
+
+def test_accumulating_no_batch_is_refused(tmp_path: Path) -> None:
+    datamodule = on_device(make(tmp_path), 0, 1, accumulate_grad_batches=0)
+    with pytest.raises(ValueError, match=r"trainer\.accumulate_grad_batches is 0, expected"):
+        datamodule.train_dataloader()
 
 
 @pytest.mark.parametrize(("batch_size", "world_size"), [(8, 1), (1, 2), (8, 2)])

@@ -62,12 +62,11 @@ class BadVideoPolicy:
         _check_choice("on_bad_video", self.on_bad_video)
         if self.in_training is not None:
             _check_choice("in_training", self.in_training)
-        if not 0 <= self.budget <= 1:
-            raise ValueError(f"budget is {self.budget}, expected a share from 0 to 1 of the list")
-        if self.deadline_seconds is not None and not self.deadline_seconds > 0:
-            raise ValueError(
-                f"deadline_seconds is {self.deadline_seconds}, expected seconds above 0, or null"
-            )
+        if not _is_number(self.budget) or not 0 <= self.budget <= 1:
+            raise ValueError(f"budget is {self.budget!r}, expected a share from 0 to 1 of the list")
+        seconds = self.deadline_seconds
+        if seconds is not None and not (_is_number(seconds) and seconds > 0):
+            raise ValueError(f"deadline_seconds is {seconds!r}, expected seconds above 0, or null")
         if type(self.retries) is not int or self.retries < 0:
             raise ValueError(f"retries is {self.retries!r}, expected a whole number >= 0")
 
@@ -86,6 +85,10 @@ class BadVideoPolicy:
                 "expected raise, skip or salvage; in_training=substitute is for training alone"
             )
         return self
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _check_choice(name: str, value: str) -> None:

@@ -80,8 +80,12 @@ class DataModule(LightningDataModule):
     ) -> None:
         super().__init__()
         for name, value in {"batch_size": batch_size, "eval_batch_size": eval_batch_size}.items():
-            if value < 1:
-                raise ValueError(f"data.{name} is {value}, expected at least 1 video")
+            if type(value) is not int or value < 1:
+                raise ValueError(f"data.{name} is {value!r}, expected at least 1 video")
+        if num_workers is not None and (type(num_workers) is not int or num_workers < 0):
+            raise ValueError(
+                f"data.num_workers is {num_workers!r}, expected a whole number >= 0, or null"
+            )
         self.root = Path(root)
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
         self.num_workers = num_workers
@@ -128,6 +132,10 @@ class DataModule(LightningDataModule):
         dataset = self.dataset("train")
         world_size, rank = self._world()
         num_batches = 1 if self.trainer is None else self.trainer.accumulate_grad_batches
+        if type(num_batches) is not int or num_batches < 1:
+            raise ValueError(
+                f"trainer.accumulate_grad_batches is {num_batches!r}, expected at least 1 batch"
+            )
         per_batch = self.batch_size // (world_size * num_batches)
         if per_batch < 1 or len(dataset) // world_size < per_batch:
             accumulated = f" that accumulate {num_batches} batches" if num_batches > 1 else ""
