@@ -1,6 +1,10 @@
 """What a user got wrong is said in one line."""
 
+import os
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from hydra.errors import InstantiationException
@@ -112,3 +116,23 @@ def test_advice_fits_what_the_loader_lacks(error: RuntimeError, advice: str | No
 def test_other_error_of_torch_keeps_its_traceback() -> None:
     with pytest.raises(RuntimeError, match="shapes"), one_line_errors():
         raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+
+
+@pytest.mark.slow
+def test_output_that_nobody_reads_ends_a_command_without_a_word() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    line = (sys.executable, "-m", "video_uniformer.cli.zoo", "--json")
+    ran = subprocess.run(line, stdout=writing, stderr=subprocess.PIPE, check=False)
+    os.close(writing)
+    assert (ran.returncode, ran.stderr) == (1, b"")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="a device of Linux")
+def test_output_that_cannot_be_written_is_an_error() -> None:
+    line = (sys.executable, "-m", "video_uniformer.cli.zoo", "--json")
+    with Path("/dev/full").open("w") as full:
+        ran = subprocess.run(line, stdout=full, stderr=subprocess.PIPE, check=False)
+    problem = b"error: standard output: [Errno 28] No space left on device\n"
+    assert (ran.returncode, ran.stderr) == (1, problem)

@@ -1,9 +1,10 @@
 """One clear line for what a user got wrong, instead of a traceback."""
 
+import functools
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from hydra.errors import HydraException
@@ -60,6 +61,29 @@ def one_line_errors() -> Iterator[None]:
             raise
         print(f"error: {advice}", file=sys.stderr)
         raise SystemExit(1) from None
+
+
+def checked_output(command: Callable[[], None]) -> Callable[[], None]:
+    """Let a command end with status 1 where its output cannot be written.
+
+    It says why in one line; where nobody reads on (`| head`) it does so without a word.
+    """
+
+    @functools.wraps(command)
+    def run() -> None:
+        try:
+            try:
+                command()
+            finally:
+                sys.stdout.flush()
+        except OSError as error:
+            # What is still to be written would fail again when Python ends.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            if not isinstance(error, BrokenPipeError):
+                print(f"error: standard output: {reason(error)}", file=sys.stderr)
+            raise SystemExit(1) from None
+
+    return run
 
 
 def loader_advice(error: BaseException) -> str | None:

@@ -11,7 +11,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from video_uniformer.cli.errors import one_line_errors
+from video_uniformer.cli.errors import checked_output, one_line_errors
 from video_uniformer.models.cost import Cost, PartCost, measure
 from video_uniformer.models.release import Release
 from video_uniformer.models.stages import ATTENTIONS
@@ -167,6 +167,7 @@ def _megabytes(num_bytes: int) -> str:
     return f"{num_bytes / 2**20:,.1f} MiB"
 
 
+@checked_output
 def main() -> None:
     """Entry point of the command."""
     options = parser().parse_args()

@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from video_uniformer.cli.errors import one_line_errors, reason
+from video_uniformer.cli.errors import checked_output, one_line_errors, reason
 from video_uniformer.contact_sheet import save_contact_sheet
 from video_uniformer.data.annotations import read_class_names
 from video_uniformer.data.annotations.folders import find_videos
@@ -157,6 +157,7 @@ def _print(answers: list[dict[str, Any]]) -> None:
             console.print(f"wrote {show_name(item['sheet'])}", soft_wrap=True)
 
 
+@checked_output
 def main() -> None:
     """Entry point of the command."""
     options = parser().parse_args()

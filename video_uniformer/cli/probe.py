@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from video_uniformer.cli.errors import checked_output
 from video_uniformer.data.annotations.folders import find_videos
 from video_uniformer.data.decoding.interface import VideoError
 from video_uniformer.data.decoding.probe import VideoFacts, probe_video
@@ -130,11 +131,14 @@ def describe(
     return num_files > 0 and num_failed == 0
 
 
+@checked_output
 def main() -> None:
     """Entry point of the command."""
     options = parser().parse_args()
     try:
         is_good = describe(options)
+    except BrokenPipeError:  # of the output, not of a video
+        raise
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from None

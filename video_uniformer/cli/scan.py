@@ -11,7 +11,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from video_uniformer.cli.errors import reason
+from video_uniformer.cli.errors import checked_output, reason
 from video_uniformer.data.scan import (
     DECODE,
     Finding,
@@ -107,6 +107,7 @@ def _shown(done: Scan, path: Path) -> str:
     return f"{show_name(str(path))}{why}"
 
 
+@checked_output
 def main() -> None:
     """Entry point of the command."""
     options = parser().parse_args()

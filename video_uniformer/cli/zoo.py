@@ -9,7 +9,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from video_uniformer.cli.errors import one_line_errors
+from video_uniformer.cli.errors import checked_output, one_line_errors
 from video_uniformer.models.release import Release
 from video_uniformer.models.zoo import RELEASES
 
@@ -121,6 +121,7 @@ def _print(releases: Sequence[Release]) -> None:
     console.print(LEGEND)
 
 
+@checked_output
 def main() -> None:
     """Entry point of the command."""
     options = parser().parse_args()
