@@ -39,7 +39,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from video_uniformer.data.decoding.complaints import listen
+from video_uniformer.data.decoding.complaints import heard, listen
 from video_uniformer.data.decoding.interface import Video, VideoError, system_errno
 from video_uniformer.data.decoding.messages import (
     Answer,
@@ -256,6 +256,7 @@ class _Desk:
 
     def open(self, request: Open) -> Opened:
         self.close()
+        heard()  # what other files gave cause for is forgotten
         self._video = video = self._opener(
             request.path,
             request.decoder,

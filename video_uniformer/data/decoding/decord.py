@@ -29,7 +29,6 @@ def open_with_decord(path: Path, asked_for: str = "decord") -> PlainVideo:
     # Errors are raised, and name the file; the rest is of use to who listens for damage.
     level = decord.logging.ERROR if is_listening() else decord.logging.QUIET
     decord.logging.set_level(level)
-    heard()  # what other files gave cause for
     try:
         # One thread: workers decode side by side, and decord is faster per core with it.
         reader = decord.VideoReader(str(path), ctx=decord.cpu(0), num_threads=1)

@@ -27,7 +27,6 @@ def open_with_torchcodec(path: Path) -> PlainVideo:
     track = read_plain_track(path)
     if is_listening():  # else it says nothing
         os.environ["TORCHCODEC_FFMPEG_LOG_LEVEL"] = "ERROR"
-    heard()  # what other files gave cause for
     try:
         reader = VideoDecoder(str(path), dimension_order="NHWC", num_ffmpeg_threads=1)
     except Exception as error:  # RuntimeError and ValueError have been seen
