@@ -188,6 +188,26 @@ def test_frames_of_good_files_are_counted_right(
     assert {path: reports[path].num_frames for path in good} == good
 
 
+# The command, killed when it has noted so many files.
+DYING_SCAN = """
+import os, signal, sys
+from video_uniformer.cli.scan import main
+from video_uniformer.data.scan import Journal
+
+add, num_left = Journal.add, int(sys.argv.pop(1))
+
+def add_or_die(journal, key, entry):
+    global num_left
+    add(journal, key, entry)
+    num_left -= 1
+    if num_left == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+Journal.add = add_or_die
+main()
+"""
+
+
 @pytest.mark.slow
 def test_scan_that_was_killed_goes_on_to_the_same_files(
     corpus: list[HostileFile], tmp_path: Path
@@ -197,24 +217,14 @@ def test_scan_that_was_killed_goes_on_to_the_same_files(
     for number, file in enumerate(corpus[:: len(corpus) // 40]):
         if file.path.is_file():
             shutil.copy(file.path, folder / f"{number:03d}{file.path.suffix}")
-    command = (sys.executable, "-m", "video_uniformer.cli.scan", str(folder), "--workers", "2")
     whole, pieces = tmp_path / "whole", tmp_path / "pieces"
-    subprocess.run((*command, "--output", str(whole)), check=False, capture_output=True)
-    journal = pieces / "journal.jsonl"
-    for share in sorted(np.random.default_rng(0).uniform(0.05, 0.7, 3)):
-        process = subprocess.Popen(
-            (*command, "--output", str(pieces)),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        wanted = share * (whole / "journal.jsonl").stat().st_size
-        while process.poll() is None and not (
-            journal.exists() and journal.stat().st_size >= wanted
-        ):
-            time.sleep(0.002)
-        process.kill()
-        assert process.wait() == -signal.SIGKILL
+    options = (str(folder), "--workers", "2", "--output")
+    command = (sys.executable, "-m", "video_uniformer.cli.scan", *options)
+    subprocess.run((*command, str(whole)), check=False, capture_output=True)
+    for num_files in np.random.default_rng(0).integers(1, 9, 3):
+        dying = (sys.executable, "-c", DYING_SCAN, str(num_files), *options, str(pieces))
+        assert subprocess.run(dying, check=False).returncode == -signal.SIGKILL
         assert not (pieces / "summary.json").exists()
-    subprocess.run((*command, "--output", str(pieces)), check=False, capture_output=True)
+    subprocess.run((*command, str(pieces)), check=False, capture_output=True)
     for name in OUTPUTS:
         assert (pieces / name).read_bytes() == (whole / name).read_bytes()
