@@ -18,7 +18,7 @@ $(INSTALLED): pyproject.toml
 	touch $@
 
 # What CI runs: style, types, then every test that needs no GPU. Coverage is that of the fast tests:
-# tracing would double the time of the slow ones, much of which runs in processes it does not reach.
+# it slows the slow ones, much of which runs in processes that it does not reach.
 test: check
 	$(BIN)/python -m coverage erase
 	$(BIN)/python -m pytest --cov --cov-report=term

@@ -31,8 +31,7 @@ class Walk(NamedTuple):
     Attributes:
         num_frames: That came out.
         problem: The first complaint, in words; empty if there was none.
-        complaint: What FFmpeg says of damage to the container, whose packets are well; empty if
-            nothing.
+        complaint: What FFmpeg says of damage to the container itself; empty if nothing.
         has_marks: Whether the container calls a packet damaged.
         pictures: Small upright ones of the wanted frames, uint8 RGB (H, W, 3), by number.
     """
@@ -72,8 +71,9 @@ def walk_frames(path: Path, places: Iterable[int]) -> Walk:
                 pictures[count] = _picture(frame, reformatter)
             count += 1
         name = container.format.name
-        said = [text.strip() for _, speaker, text in log if speaker == name in _COMPLAINING]
-    return Walk(count, "".join(problems[:1]), "".join(said[:1]), _MARKED in problems, pictures)
+        said = [text.strip() for _, speaker, text in log if speaker == name]
+    complaint = said[0] if said and name in _COMPLAINING else ""
+    return Walk(count, "".join(problems[:1]), complaint, _MARKED in problems, pictures)
 
 
 @contextmanager
