@@ -14,9 +14,9 @@ import torch
 from rich.progress import track
 
 from video_uniformer.models.cost import Cost, measure
-from video_uniformer.models.uniformer import create_uniformer
-from video_uniformer.models.variants import VARIANTS, find_variant
-from video_uniformer.models.zoo import RELEASES
+from video_uniformer.models.uniformer.network import create_uniformer
+from video_uniformer.models.uniformer.variants import VARIANTS, find_variant
+from video_uniformer.weights.zoo import RELEASES
 
 FILE = Path(__file__).parents[1] / "docs" / "models.md"
 

@@ -11,7 +11,7 @@ import pytest
 from hostile import HostileFile, decode, digest, make_corpus
 
 from video_uniformer.data.decoding import Video, VideoError, open_video
-from video_uniformer.data.decoding.guard import DeadlineError, DecodeGuard
+from video_uniformer.data.decoding.guard.deadline import DeadlineError, DecodeGuard
 
 pytestmark = pytest.mark.slow
 

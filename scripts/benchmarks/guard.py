@@ -11,11 +11,11 @@ from torch import Tensor
 from benchmarks.decoding import OURS, write_moving_video
 from benchmarks.timing import Pair, Runner
 from video_uniformer.data.annotations import Annotations, Sample
-from video_uniformer.data.bad_videos import BadVideoPolicy, VideoReader
-from video_uniformer.data.dataset import VideoDataset
-from video_uniformer.data.decoding.guard import DecodeGuard
-from video_uniformer.data.sampling import ClipSpec, Sampler, test_sampler, train_sampler
-from video_uniformer.data.transforms import eval_transform, train_transform
+from video_uniformer.data.decoding.guard.deadline import DecodeGuard
+from video_uniformer.data.video.dataset import VideoDataset
+from video_uniformer.data.video.reader import BadVideoPolicy, VideoReader
+from video_uniformer.data.video.sampling import ClipSpec, Sampler, eval_sampler, train_sampler
+from video_uniformer.data.video.transforms import eval_transform, train_transform
 
 NUM_CLIPS = 12  # read in one run
 PROMISED = 0.98
@@ -42,7 +42,7 @@ def guard_pairs(folder: Path) -> list[Pair]:
 
 def _purposes() -> Iterator[tuple[str, Sampler, Callable[[Tensor], Tensor]]]:
     yield "training", train_sampler(CLIP), train_transform(CLIP)
-    yield "validation", test_sampler(CLIP, num_clips=1), eval_transform(CLIP, num_crops=1)
+    yield "validation", eval_sampler(CLIP, num_clips=1), eval_transform(CLIP, num_crops=1)
 
 
 def _pair(

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from benchmarks.reference import PlainHourglass, PlainUniFormer, move_statistics
 from benchmarks.timing import Pair, Runner
 from video_uniformer.models.fuse import fuse_for_inference
-from video_uniformer.models.uniformer import UniFormer, create_uniformer
-from video_uniformer.models.weights import load_weights
+from video_uniformer.models.uniformer.network import UniFormer, create_uniformer
+from video_uniformer.weights.loading import load_weights
 
 # What a CPU gets through in a second or two, and what fills a GPU.
 FORWARD_SHAPE = {"cpu": (1, 3, 16, 224, 224), "cuda": (16, 3, 16, 224, 224)}

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from video_uniformer import create_uniformer
-from video_uniformer.models.names import to_published_names
+from video_uniformer.weights.keys import to_published_names
 
 OURS = "mine.safetensors"
 

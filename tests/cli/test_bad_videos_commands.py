@@ -247,7 +247,7 @@ def test_budget_ends_both_processes(tiny: Sequence[str], eight: Path, tmp_path: 
 
 FATAL = """
 import os
-from video_uniformer.data.dataset import VideoDataset
+from video_uniformer.data.video.dataset import VideoDataset
 
 
 class Fatal(VideoDataset):

@@ -14,9 +14,9 @@ from torch import Tensor
 
 from video_uniformer import ClipSpec, create_uniformer, load_classifier
 from video_uniformer.cli.convert import Conversion, convert, main, parser
-from video_uniformer.models.checkpoint import open_checkpoint, read_weights
-from video_uniformer.models.uniformer import UniFormer
-from video_uniformer.models.zoo import RELEASES, class_names
+from video_uniformer.models.uniformer.network import UniFormer
+from video_uniformer.weights.reading import open_checkpoint, read_weights
+from video_uniformer.weights.zoo import RELEASES, class_names
 
 Run = Callable[..., Any]
 

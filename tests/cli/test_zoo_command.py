@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from video_uniformer.cli.zoo import main
-from video_uniformer.models.zoo import RELEASES
+from video_uniformer.weights.zoo import RELEASES
 
 Run = Callable[..., Any]
 

@@ -7,8 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from video_uniformer.models.blocks import DividedBlock, GlobalBlock, LocalBlock
-from video_uniformer.models.layers import GlobalMHRA
+from video_uniformer.models.uniformer.blocks import DividedBlock, GlobalBlock, LocalBlock
+from video_uniformer.models.uniformer.layers import GlobalMHRA
 
 DIM = 8
 

@@ -10,9 +10,9 @@ import torch
 from official import fixed_input, manifest_hash, official_shapes, official_state_dict
 from torch import Tensor, nn
 
-from video_uniformer.models.names import to_published_names
-from video_uniformer.models.uniformer import UniFormer, create_uniformer
-from video_uniformer.models.weights import load_weights
+from video_uniformer.models.uniformer.network import UniFormer, create_uniformer
+from video_uniformer.weights.keys import to_published_names
+from video_uniformer.weights.loading import load_weights
 
 GOLDEN: dict[str, Any] = json.loads(
     (Path(__file__).parents[1] / "golden" / "models.json").read_text()

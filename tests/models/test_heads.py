@@ -2,7 +2,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from video_uniformer.models.heads import ClassificationHead, ClassTokenHead, TokenLabelHead
+from video_uniformer.models.heads.classification import (
+    ClassificationHead,
+    ClassTokenHead,
+    TokenLabelHead,
+)
 
 SHAPES = [(2, 4, 2, 3, 5), (2, 4, 3, 5), (1, 4, 1, 1)]
 

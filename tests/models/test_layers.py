@@ -3,7 +3,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from video_uniformer.models.layers import (
+from video_uniformer.models.uniformer.layers import (
     DPE,
     FFN,
     ConvEmbed,

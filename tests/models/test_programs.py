@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from torch.multiprocessing.spawn import spawn
 from torch.nn.parallel import DistributedDataParallel
 
-from video_uniformer.models.stages import StageOptions
-from video_uniformer.models.uniformer import UniFormer
-from video_uniformer.models.variants import VARIANTS
+from video_uniformer.models.uniformer.network import UniFormer
+from video_uniformer.models.uniformer.stages import StageOptions
+from video_uniformer.models.uniformer.variants import VARIANTS
 
 CLASSIFIERS = [kind for kind in KINDS if not kind.startswith("maps")]
 

@@ -10,11 +10,11 @@ from kinds import build, views
 from pytorchvideo.layers.drop_path import DropPath
 from torch import Tensor, nn
 
-from video_uniformer.models.blocks import GlobalBlock
-from video_uniformer.models.layers import ConvEmbed, ConvStem, PatchEmbed
-from video_uniformer.models.stages import StageOptions, build_stages
-from video_uniformer.models.uniformer import UniFormer, create_uniformer
-from video_uniformer.models.variants import VARIANTS, Variant, find_variant
+from video_uniformer.models.uniformer.blocks import GlobalBlock
+from video_uniformer.models.uniformer.layers import ConvEmbed, ConvStem, PatchEmbed
+from video_uniformer.models.uniformer.network import UniFormer, create_uniformer
+from video_uniformer.models.uniformer.stages import StageOptions, build_stages
+from video_uniformer.models.uniformer.variants import VARIANTS, Variant, find_variant
 
 ROW = VARIANTS["test"]
 

@@ -11,8 +11,8 @@ from pytorchvideo.models.head import create_res_basic_head
 from pytorchvideo.models.resnet import create_resnet
 from torch import Tensor, nn
 
-from video_uniformer.models.layers import MEMORY_FORMAT
-from video_uniformer.models.uniformer import create_uniformer
+from video_uniformer.models.uniformer.layers import MEMORY_FORMAT
+from video_uniformer.models.uniformer.network import create_uniformer
 
 CLASSIFIERS = [kind for kind in KINDS if not kind.startswith("maps")]
 

@@ -14,20 +14,20 @@ from torch import Tensor, nn
 
 from video_uniformer.cli.errors import one_line_errors
 from video_uniformer.data.annotations import read_class_names
-from video_uniformer.data.annotations.class_names import match_key
-from video_uniformer.data.sampling import ClipSpec
-from video_uniformer.models.checkpoint import identify, read_weights
-from video_uniformer.models.hub import DEFAULT_FILE, SCHEME, find_weights
-from video_uniformer.models.names import WRAPPERS, to_our_names, to_published_names
-from video_uniformer.models.release import Release
-from video_uniformer.models.sharing import (
+from video_uniformer.data.video.sampling import ClipSpec
+from video_uniformer.labels.names import match_key
+from video_uniformer.models.uniformer.network import UniFormer
+from video_uniformer.weights.keys import WRAPPERS, to_our_names, to_published_names
+from video_uniformer.weights.reading import identify, read_weights
+from video_uniformer.weights.releases import Release
+from video_uniformer.weights.sources import DEFAULT_FILE, SCHEME, find_weights
+from video_uniformer.weights.writing import (
     FOLDER_FILES,
     save_folder,
     save_published,
     save_weights,
 )
-from video_uniformer.models.uniformer import UniFormer
-from video_uniformer.models.zoo import LABELS, RELEASES, class_names, find_release, nearest_release
+from video_uniformer.weights.zoo import LABELS, RELEASES, class_names, find_release, nearest_release
 
 EXAMPLES = """examples:
   video-uniformer-convert k400_s_16x4 small.safetensors

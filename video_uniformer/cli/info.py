@@ -13,11 +13,11 @@ from rich.table import Table
 
 from video_uniformer.cli.errors import checked_output, one_line_errors
 from video_uniformer.models.cost import Cost, PartCost, measure
-from video_uniformer.models.release import Release
-from video_uniformer.models.stages import ATTENTIONS
-from video_uniformer.models.uniformer import create_uniformer
-from video_uniformer.models.variants import VARIANTS
-from video_uniformer.models.zoo import find_release, nearest_release
+from video_uniformer.models.uniformer.network import create_uniformer
+from video_uniformer.models.uniformer.stages import ATTENTIONS
+from video_uniformer.models.uniformer.variants import VARIANTS
+from video_uniformer.weights.releases import Release
+from video_uniformer.weights.zoo import find_release, nearest_release
 
 EXAMPLES = """examples:
   video-uniformer-info small --frames 16 --size 224

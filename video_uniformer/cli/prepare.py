@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from video_uniformer.cli.errors import checked_output, reason
-from video_uniformer.data.prepare import (
+from video_uniformer.collection.prepare import (
     Encoding,
     Job,
     Prepared,
@@ -19,8 +19,8 @@ from video_uniformer.data.prepare import (
     prepare_files,
     write_lists,
 )
-from video_uniformer.data.scan import Journal, Listing, read_sources
-from video_uniformer.data.scan.page import show_name
+from video_uniformer.collection.scan import Journal, Listing, read_sources
+from video_uniformer.collection.scan.page import show_name
 
 EXAMPLES = """examples:
   video-uniformer-prepare /data/videos /fast/videos

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from video_uniformer.cli.errors import checked_output, reason
-from video_uniformer.data.scan import (
+from video_uniformer.collection.scan import (
     DECODE,
     Finding,
     Journal,
@@ -23,7 +23,7 @@ from video_uniformer.data.scan import (
     summary,
     write_outputs,
 )
-from video_uniformer.data.scan.page import show_name
+from video_uniformer.collection.scan.page import show_name
 
 EXAMPLES = """examples:
   video-uniformer-scan train.csv val.csv --root /data/kinetics400

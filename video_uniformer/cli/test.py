@@ -11,12 +11,12 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.table import Table
 
-from video_uniformer.cli.configs import check_overrides, config_folder
 from video_uniformer.cli.errors import one_line_errors
-from video_uniformer.cli.noise import silence_libraries
-from video_uniformer.models.checkpoint import Checkpoint, open_checkpoint
-from video_uniformer.training.accounts import BadVideos
-from video_uniformer.training.report import write_report
+from video_uniformer.cli.overrides import check_overrides, config_folder
+from video_uniformer.cli.warning_filters import silence_libraries
+from video_uniformer.reports.test_report import write_report
+from video_uniformer.training.callbacks.bad_videos import BadVideos
+from video_uniformer.weights.reading import Checkpoint, open_checkpoint
 
 
 def test(config: DictConfig, overridden: set[str]) -> dict[str, float]:

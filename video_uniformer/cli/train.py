@@ -10,10 +10,10 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 from torch import nn
 
-from video_uniformer.cli.configs import check_overrides, config_folder
 from video_uniformer.cli.errors import one_line_errors
-from video_uniformer.cli.noise import silence_libraries
-from video_uniformer.models.checkpoint import read_weights
+from video_uniformer.cli.overrides import check_overrides, config_folder
+from video_uniformer.cli.warning_filters import silence_libraries
+from video_uniformer.weights.reading import read_weights
 
 
 def train(config: DictConfig) -> dict[str, float]:

@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.table import Table
 
 from video_uniformer.cli.errors import checked_output, one_line_errors
-from video_uniformer.models.release import Release
-from video_uniformer.models.zoo import RELEASES
+from video_uniformer.weights.releases import Release
+from video_uniformer.weights.zoo import RELEASES
 
 EXAMPLES = """examples:
   video-uniformer-zoo                          everything

@@ -28,7 +28,7 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 from torch.utils.weak import WeakIdKeyDictionary
 
-from video_uniformer.models.uniformer import UniFormer, UniFormerMaps
+from video_uniformer.models.uniformer.network import UniFormer, UniFormerMaps
 
 Network = UniFormer | UniFormerMaps
 NUM_STAGES = 4

@@ -6,17 +6,17 @@ from typing import TypeVar
 import torch
 from torch import nn
 
-from video_uniformer.models.blocks import DividedBlock, GlobalBlock, LocalBlock
-from video_uniformer.models.heads import TokenLabelHead
-from video_uniformer.models.layers import (
+from video_uniformer.models.heads.classification import TokenLabelHead
+from video_uniformer.models.uniformer.blocks import DividedBlock, GlobalBlock, LocalBlock
+from video_uniformer.models.uniformer.hourglass import HourglassBlock
+from video_uniformer.models.uniformer.layers import (
     BATCH_NORM_EPS,
     DPE,
     MEMORY_FORMAT,
     ConvEmbed,
     ConvStem,
 )
-from video_uniformer.models.light import HourglassBlock
-from video_uniformer.models.uniformer import UniFormer, UniFormerMaps
+from video_uniformer.models.uniformer.network import UniFormer, UniFormerMaps
 
 Network = TypeVar("Network", UniFormer, UniFormerMaps)
 

@@ -10,7 +10,7 @@ import torch
 from lightning import LightningDataModule
 from torch.utils.data import DataLoader, DistributedSampler, Sampler
 
-from video_uniformer.training.accounts import Policy
+from video_uniformer.training.callbacks.bad_videos import Policy
 
 
 class ClassData(Protocol):

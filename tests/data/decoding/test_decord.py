@@ -9,8 +9,8 @@ import torch
 
 decord = pytest.importorskip("decord")
 
-from video_uniformer.data.decoding import VideoError, fallback, open_video  # noqa: E402
-from video_uniformer.data.decoding.decord import open_with_decord  # noqa: E402
+from video_uniformer.data.decoding import VideoError, library_reader, open_video  # noqa: E402
+from video_uniformer.data.decoding.decord_reader import open_with_decord  # noqa: E402
 from video_uniformer.data.decoding.mp4 import UnsuitableError  # noqa: E402
 
 PLAIN = {
@@ -75,7 +75,7 @@ def test_another_bridge_does_not_matter(video_file: Callable) -> None:
 def test_a_width_that_decord_garbles_is_read_with_pyav(
     encode: Callable, decode_in_order: Callable, caplog: pytest.LogCaptureFixture
 ) -> None:
-    fallback._warn_once.cache_clear()
+    library_reader._warn_once.cache_clear()
     path = encode("a.mp4", size=(48, 64))
     with caplog.at_level(logging.WARNING), open_video(path, "decord") as video:
         frames = [video.frames([20])[0], video.frames([30])[0]]

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from video_uniformer.data.decoding import Video, VideoError, open_video
-from video_uniformer.data.decoding.guard import DecodeGuard
+from video_uniformer.data.decoding.guard.deadline import DecodeGuard
 
 pytestmark = pytest.mark.slow
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from video_uniformer.data.decoding import VideoError
-from video_uniformer.data.decoding.pyav import PyAVVideo
+from video_uniformer.data.decoding.pyav_reader import PyAVVideo
 
 OPEN_GROUPS = {"x264-params": "open-gop=1:keyint=12:min-keyint=12:bframes=3"}
 HEVC = "keyint=12:min-keyint=12:log-level=none"

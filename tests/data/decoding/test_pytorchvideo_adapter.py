@@ -11,7 +11,7 @@ from pytorchvideo.data.encoded_video import EncodedVideo
 from torch.utils.data import DataLoader, SequentialSampler
 
 from video_uniformer.data.decoding import VideoError, open_video
-from video_uniformer.data.decoding.pytorchvideo import TimedVideo, VideoPathHandler
+from video_uniformer.data.decoding.pytorchvideo_adapter import TimedVideo, VideoPathHandler
 
 
 def numbers(clip: torch.Tensor) -> list[int]:

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from video_uniformer.data.decoding import VideoError, open_video
+from video_uniformer.data.decoding.full_decode import SequentialDecoding
 from video_uniformer.data.decoding.salvage import SalvagedVideo, survey_frames
-from video_uniformer.data.decoding.sequential import SequentialDecoding
 
 FRONT = {"container_options": {"movflags": "faststart"}}
 HEVC = {"codec": "libx265", "options": {"x265-params": "keyint=12:log-level=none"}}

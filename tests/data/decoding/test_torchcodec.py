@@ -9,10 +9,10 @@ from types import ModuleType
 import pytest
 import torch
 
-from video_uniformer.data.decoding import fallback, open_video
+from video_uniformer.data.decoding import library_reader, open_video
 from video_uniformer.data.decoding.mp4 import UnsuitableError
 
-MODULE = "video_uniformer.data.decoding.torchcodec"
+MODULE = "video_uniformer.data.decoding.torchcodec_reader"
 PLAIN = {
     "every frame a key frame": {"gop": 1},
     "short groups": {"gop": 12},
@@ -57,7 +57,7 @@ def test_a_plain_file_is_read_with_torchcodec_exactly(
 
 @needs_torchcodec
 def test_other_files_are_read_with_pyav(encode: Callable) -> None:
-    fallback._warn_once.cache_clear()
+    library_reader._warn_once.cache_clear()
     with open_video(encode("a.mkv"), "torchcodec") as video:
         assert video.decoder == "pyav"
         assert video.choice == "torchcodec is passed over for containers other than mp4 and mov"

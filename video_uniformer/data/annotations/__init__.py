@@ -6,7 +6,6 @@ they are known beforehand. An annotation file that is itself relative is looked 
 `root`, and if it is not there, as given. Whether a video exists is found out when it is opened.
 """
 
-from video_uniformer.data.annotations.class_names import read_class_names
 from video_uniformer.data.annotations.folders import read_folders, read_split_folders
 from video_uniformer.data.annotations.lists import read_frame_list, read_list
 from video_uniformer.data.annotations.manifest import read_manifest
@@ -17,6 +16,7 @@ from video_uniformer.data.annotations.published import (
     read_ucf101,
 )
 from video_uniformer.data.annotations.samples import Annotations, Sample
+from video_uniformer.labels.names import read_class_names
 
 __all__ = [
     "Annotations",

@@ -4,8 +4,8 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from video_uniformer.data.annotations.lines import Line
 from video_uniformer.data.annotations.samples import Annotations, Row, label_by_name
+from video_uniformer.system.text_lines import Line
 
 VIDEO_SUFFIXES = (
     *(".mp4", ".avi", ".mkv", ".webm", ".mov", ".m4v", ".mpg", ".mpeg"),

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from video_uniformer.data.annotations.folders import VIDEO_SUFFIXES
-from video_uniformer.data.annotations.lines import Line, find_list, read_lines
 from video_uniformer.data.annotations.samples import (
     Annotations,
     Row,
@@ -14,6 +13,7 @@ from video_uniformer.data.annotations.samples import (
     label_by_index,
     label_by_name,
 )
+from video_uniformer.system.text_lines import Line, find_list, read_lines
 
 _SEPARATORS = ("\t", ",", " ")
 _SUFFIX = rf"\.(?:{'|'.join(suffix[1:] for suffix in VIDEO_SUFFIXES)})"

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
-from video_uniformer.data.annotations.lines import Line, find_list, read_lines
 from video_uniformer.data.annotations.samples import (
     Annotations,
     Row,
@@ -15,6 +14,7 @@ from video_uniformer.data.annotations.samples import (
     label_by_index,
     label_by_name,
 )
+from video_uniformer.system.text_lines import Line, find_list, read_lines
 
 KEY_COLUMNS = ("path", "label", "split", "status", "frames")
 """The columns that a manifest begins with; others may follow."""

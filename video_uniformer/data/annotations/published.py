@@ -5,15 +5,15 @@ import re
 from collections.abc import Mapping, Sequence, Set
 from pathlib import Path, PurePosixPath
 
-from video_uniformer.data.annotations.class_names import (
+from video_uniformer.data.annotations.folders import find_videos, is_video, list_folder
+from video_uniformer.data.annotations.samples import Annotations, Row, label_by_name
+from video_uniformer.labels.names import (
     ClassLookup,
     match_key,
     read_class_file,
     template_key,
 )
-from video_uniformer.data.annotations.folders import find_videos, is_video, list_folder
-from video_uniformer.data.annotations.lines import Line, find_list, read_json, read_lines
-from video_uniformer.data.annotations.samples import Annotations, Row, label_by_name
+from video_uniformer.system.text_lines import Line, find_list, read_json, read_lines
 
 _KINETICS_COLUMNS = ("label", "youtube_id", "time_start", "time_end")
 _UCF101_LINE = re.compile(r"(?P<path>.*?\S)(?:\s+(?P<label>[+-]?\d+))?", re.ASCII)

@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from video_uniformer.data.annotations.class_names import ClassLookup, match_key
-from video_uniformer.data.annotations.lines import Line
+from video_uniformer.labels.names import ClassLookup, match_key
+from video_uniformer.system.text_lines import Line
 
 _INTEGER = re.compile(r"[+-]?\d{1,18}", re.ASCII)
 # Larger labels are some other column of the file; as classes they would only fill the memory.

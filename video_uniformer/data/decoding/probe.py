@@ -13,14 +13,14 @@ from torch import Tensor
 
 from video_uniformer.data.decoding.interface import VideoError
 from video_uniformer.data.decoding.mp4 import has_edit_list
-from video_uniformer.data.decoding.pyav import PyAVVideo
+from video_uniformer.data.decoding.opening import open_video
+from video_uniformer.data.decoding.pyav_reader import PyAVVideo
 from video_uniformer.data.decoding.streams import (
     as_video_error,
     open_container,
     prepare_stream,
     video_streams,
 )
-from video_uniformer.data.decoding.video import open_video
 
 _ROUNDING_SECONDS = 0.00101  # some containers round times, and so the mean, to the millisecond
 _FIELDS = (2, 3, 4, 5)  # FFmpeg's AVFieldOrder: all that are neither unknown nor progressive

@@ -1,0 +1,82 @@
+"""Damage that decoders conceal, and that they only complain of."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import av
+import pytest
+import torch
+
+from video_uniformer.data.decoding import Video, VideoError, open_video
+from video_uniformer.data.decoding.guard import ffmpeg_stderr as complaints
+from video_uniformer.data.decoding.guard.deadline import DecodeGuard
+from video_uniformer.data.decoding.library_reader import PlainVideo
+
+DAMAGED = 28  # number of the packet
+
+
+@pytest.fixture
+def damaged(encode: Callable[..., Path]) -> Path:
+    """A file with one packet that is not what it was, in the middle of its slice."""
+    path = encode("a.mp4", gop=40, num_frames=40, size=(192, 128))
+    with av.open(str(path)) as container:
+        packets = [packet for packet in container.demux(video=0) if packet.size]
+        place, size = packets[DAMAGED].pos or 0, packets[DAMAGED].size
+    content = bytearray(path.read_bytes())
+    for index in range(place + size // 2, place + size // 2 + 4):
+        content[index] ^= 0xA5
+    path.write_bytes(content)
+    return path
+
+
+@pytest.fixture
+def guard() -> Iterator[DecodeGuard]:
+    with DecodeGuard(30) as guard:
+        yield guard
+
+
+@pytest.mark.parametrize("decoder", ["auto", "decord", "torchcodec"])
+def test_damage_that_a_decoder_conceals_is_found_by_pyav(
+    decoder: str, guard: DecodeGuard, damaged: Path
+) -> None:
+    if decoder != "auto":
+        pytest.importorskip(decoder)
+    intact = list(range(8))
+    with open_video(damaged, decoder) as video:
+        assert isinstance(video, PlainVideo)
+        concealed = video.frames(range(40))  # no word of it
+    with guard.open(damaged, decoder) as video:
+        assert video.decoder in ("decord", "torchcodec")
+        assert torch.equal(video.frames(intact), concealed[intact])
+        with pytest.raises(VideoError, match=r"a\.mp4: frame 31 is in the container, but dam"):
+            video.frames(range(40))
+
+
+def test_a_complaint_of_one_file_is_not_held_against_the_next(
+    guard: DecodeGuard, damaged: Path, encode: Callable[..., Path]
+) -> None:
+    with guard.open(damaged) as video, pytest.raises(VideoError):
+        video.frames(range(40))
+    with guard.open(encode("b.mp4")) as video:
+        video.frames(range(40))
+        assert video.decoder == "decord"
+
+
+def test_what_is_written_is_heard_once() -> None:
+    def opener(path: str, *_: object, **options: object) -> Video:
+        said = [complaints.heard()]
+        os.write(2, b"something is wrong")
+        raise VideoError(f"{[*said, complaints.heard(), complaints.heard()]}")
+
+    with DecodeGuard(30, opener=opener) as guard:
+        for _ in range(2):
+            with pytest.raises(VideoError, match=r"\[False, True, False\]"):
+                guard.open("a")
+
+
+def test_who_does_not_listen_hears_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+    os.write(2, b"something is wrong")
+    assert not complaints.is_listening()
+    assert not complaints.heard()
+    assert capfd.readouterr().err == "something is wrong"

@@ -1,0 +1,1 @@
+"""Looking at, or rewriting, a whole collection of videos; training never imports it."""

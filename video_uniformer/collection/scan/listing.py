@@ -1,0 +1,189 @@
+"""Which files there are to scan, in which split and with which label."""
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from video_uniformer.data.annotations import (
+    Annotations,
+    read_frame_list,
+    read_kinetics_csv,
+    read_list,
+)
+from video_uniformer.data.annotations.folders import (
+    FRAME_SUFFIXES,
+    find_videos,
+    is_video,
+    list_folder,
+)
+from video_uniformer.data.annotations.manifest import is_manifest_header, read_manifest_rows
+from video_uniformer.system.text_lines import Line, read_lines
+
+SPLIT_FOLDERS = ("train", "training", "val", "valid", "validation", "test", "testing")
+"""Names of folders that make a folder above them a data set with splits."""
+
+_ID_AND_TIMES = re.compile(r"(?P<source>.+)_\d{6}_\d{6}")
+_GROUP_AND_CLIP = re.compile(r"(?P<source>v_\w+_g\d+)_c\d+")
+
+
+class Item(NamedTuple):
+    """One video as its list or folder states it.
+
+    Attributes:
+        path: Where it should be.
+        split: Such as "train".
+        label: Class name or index; empty where there is none.
+    """
+
+    path: Path
+    split: str
+    label: str
+
+    @property
+    def source(self) -> str:
+        """The longer video that its name says it was cut from; empty where it does not say.
+
+        Kinetics names clips ID_START_END, with six digits of seconds each; UCF101 names them
+        v_CLASS_gGROUP_cCLIP.
+        """
+        stem = self.path.stem
+        match = _ID_AND_TIMES.fullmatch(stem) or _GROUP_AND_CLIP.fullmatch(stem)
+        return match["source"] if match else ""
+
+
+class Listing(NamedTuple):
+    """What is to be scanned.
+
+    Attributes:
+        items: In the order of lists and folders.
+        unlisted: Videos below the root that no list names.
+        root: Folder that paths are told from; None where there is no one such.
+        folders: That are read: the root where it was given, else those of the sources.
+    """
+
+    items: list[Item]
+    unlisted: list[Path]
+    root: Path | None
+    folders: tuple[Path, ...] = ()
+
+
+def read_sources(sources: Sequence[str | Path], *, root: str | Path | None = None) -> Listing:
+    """Read lists of videos, and folders that hold them.
+
+    A list has lines "path label" in any form that training reads, or paths alone, or is an official
+    Kinetics file, or a manifest. A folder that holds folders such as `train` and `val` has a split
+    for each. Within a split the first folder is the label.
+
+    Args:
+        sources: Lists and folders; each is a split, called by its name.
+        root: Folder that relative paths in lists start from; None means the list's own. Where it is
+            given, videos in it that no list names are found too.
+
+    Raises:
+        FileNotFoundError: A list or folder is not there.
+        ValueError: A list is of no known format, or nothing is listed.
+    """
+    paths = [Path(source) for source in sources]
+    if root is not None and not Path(root).is_dir():
+        raise FileNotFoundError(f"root is {root}, which is no folder, expected one with videos")
+    names = _distinct_names(paths)
+    items: list[Item] = []
+    for path, name in zip(paths, names, strict=True):
+        if path.is_dir():
+            items += _read_folder(path, name)
+        elif path.is_file():
+            items += _read_list(path, name, path.parent if root is None else Path(root))
+        else:
+            raise FileNotFoundError(f"{path}: no such list or folder")
+    if not items:
+        raise ValueError(f"{', '.join(map(str, paths))}: no videos, expected some")
+    unlisted: list[Path] = []
+    if root is not None:
+        listed = {item.path.absolute() for item in items}
+        unlisted = [p for p in find_videos(Path(root)) if p.absolute() not in listed]
+    if root is not None:
+        return Listing(items, unlisted, Path(root), (Path(root),))
+    folders = tuple(dict.fromkeys(path if path.is_dir() else path.parent for path in paths))
+    return Listing(items, unlisted, _common_root(folders), folders)
+
+
+def _distinct_names(paths: Sequence[Path]) -> list[str]:
+    """A short name for each list or folder."""
+    names = [path.name if path.is_dir() else path.stem for path in map(Path.absolute, paths)]
+    if len(set(names)) == len(names):
+        return names
+    return [str(path) for path in paths]
+
+
+def _common_root(folders: Sequence[Path]) -> Path | None:
+    """The folder that all paths can be told from, if there is one."""
+    if len(folders) == 1:
+        return folders[0]
+    parents = {folder.parent for folder in folders}
+    return parents.pop() if len(parents) == 1 else None
+
+
+def _read_folder(folder: Path, name: str) -> Iterator[Item]:
+    inner, _ = list_folder(folder)
+    splits = [part for part in inner if part.lower() in SPLIT_FOLDERS]
+    for split in splits or [""]:
+        top = folder / split
+        for path in _find_samples(top):
+            parts = path.relative_to(top).parts
+            yield Item(path, split or name, parts[0] if len(parts) > 1 else "")
+
+
+def _find_samples(folder: Path, inside: frozenset[tuple[int, int]] = frozenset()) -> Iterator[Path]:
+    """Video files and folders of pictures, sorted; also folders that are called like videos."""
+    try:
+        status = folder.stat()
+        folders, files = list_folder(folder)
+    except OSError:  # the scan will say why
+        yield folder
+        return
+    identity = (status.st_dev, status.st_ino)
+    if identity in inside:
+        return
+    videos = [name for name in files if is_video(name)]
+    has_pictures = any(name.lower().endswith(FRAME_SUFFIXES) for name in files)
+    if not videos and not folders and (has_pictures or is_video(folder.name)):
+        yield folder
+    for name in sorted((*videos, *folders)):
+        if name in videos:
+            yield folder / name
+        else:
+            yield from _find_samples(folder / name, inside | {identity})
+
+
+def _read_list(file: Path, name: str, root: Path) -> list[Item]:
+    lines = read_lines(file)
+    if not lines:
+        raise ValueError(f"{file}: no videos in the list, expected lines 'path label'")
+    header = lines[0].text
+    if is_manifest_header(header):
+        rows = read_manifest_rows(file.absolute(), root=root)
+        return [Item(root / row.path, row.split, row.label) for row in rows]
+    if "youtube_id" in header.split(","):
+        return _as_items(read_kinetics_csv(file.absolute(), root=root), name)
+    if all(_is_bare_path(line) for line in lines):
+        return [Item(root / line.text, name, "") for line in lines]
+    try:
+        return _as_items(read_list(file.absolute(), root=root), name)
+    except ValueError as error:
+        try:
+            return _as_items(read_frame_list(file.absolute(), root=root), name)
+        except ValueError:
+            raise error from None
+
+
+def _is_bare_path(line: Line) -> bool:
+    """Whether a line is a path with no label; a path may hold spaces."""
+    return is_video(line.text) and not re.search(r"[\t,]", line.text)
+
+
+def _as_items(annotations: Annotations, split: str) -> list[Item]:
+    return [
+        Item(sample.path, split, annotations.class_names[sample.label])
+        for sample in annotations.samples
+    ]

@@ -1,0 +1,1 @@
+"""Decoding under a deadline, in a process that can be killed."""

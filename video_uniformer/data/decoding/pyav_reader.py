@@ -1,0 +1,262 @@
+"""PyAV: exact on every container, because frames are told apart by their time stamps.
+
+The time stamps come from a walk over the packets, which decodes nothing; what a container says of
+itself (number of frames, duration, rate) is not believed. A frame is reached from the last key
+frame before it: packets are fed up to the frame's own, then the decoder is drained, so that hardly
+a packet is decoded that no wanted frame builds on. Where time stamps do not tell frames apart,
+frames are counted from the start of the file.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+from itertools import groupby, islice, pairwise
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import av.error
+import torch
+from av.packet import Packet
+from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
+from av.video.stream import VideoStream
+from torch import Tensor
+
+from video_uniformer.data.decoding.frame_collector import Images
+from video_uniformer.data.decoding.interface import Video, VideoError
+from video_uniformer.data.decoding.packets import is_shown
+from video_uniformer.data.decoding.scaling import scaled_size
+from video_uniformer.data.decoding.streams import (
+    as_video_error,
+    open_container,
+    prepare_stream,
+    seconds_from_first,
+)
+
+_REORDERING_FRAMES = 32  # within so many frames, one that is shown out of decoding order turns up
+
+
+class FrameTable(NamedTuple):
+    """What tells the frames of a file apart.
+
+    Attributes:
+        frames: Time stamps of the playable frames, rising, in units of the stream's time base.
+        key_frames: Those of key frames, rising; also of those that an edit list hides, as decoding
+            may have to start there.
+    """
+
+    frames: list[int]
+    key_frames: list[int]
+
+
+class PyAVVideo(Video):
+    """A video file read with PyAV on one thread.
+
+    Of several video streams it takes the one that FFmpeg calls the best; a picture attached as the
+    file's cover is not a video.
+
+    Args:
+        path: A file in any container that FFmpeg reads.
+        short_side: Pixels that larger frames are scaled down to in the conversion to RGB; None
+            leaves them as they are.
+        num_frames: Playable frames, where they have been counted before; a file that cannot be
+            counted without decoding is then not decoded for it.
+
+    Attributes:
+        table: The time stamps; None where they do not tell frames apart.
+
+    Raises:
+        VideoError: The file is unreadable, cut short, has no video stream, or no frame of it can
+            be played.
+    """
+
+    decoder = "pyav"
+
+    def __init__(
+        self, path: Path, *, short_side: int | None = None, num_frames: int | None = None
+    ) -> None:
+        super().__init__(path)
+        self.choice = "asked for"
+        self._reformatter = VideoReformatter()
+        self._container = open_container(path)
+        try:
+            self._stream = prepare_stream(self._container, path)
+            # Noted now, as decoding sets them to those of the last frame.
+            decoder = self._stream.codec_context
+            self._size = scaled_size(decoder.width, decoder.height, short_side)
+            self.table = self._read_table()
+            if self.table:
+                self._num_frames = len(self.table.frames)
+            else:
+                self._num_frames = num_frames or self._count_frames()
+            if self._num_frames == 0:
+                raise VideoError(f"{path}: no frame can be played, expected a video")
+            self._fps = self._measure_fps()
+        except BaseException:
+            self.close()
+            raise
+
+    def __len__(self) -> int:
+        return self._num_frames
+
+    @property
+    def fps(self) -> float:
+        """Frames per second; the mean where the rate varies."""
+        return self._fps
+
+    @property
+    def times(self) -> Tensor:
+        """When each frame is shown, float64 (len), rising seconds from 0 for the first frame."""
+        if self.table is None:  # time stamps that do not tell frames apart tell no times either
+            return super().times
+        return seconds_from_first(self.table.frames, self._stream.time_base or Fraction(1))
+
+    def _release(self) -> None:
+        self._container.close()
+
+    def _read_table(self) -> FrameTable | None:
+        """List the playable frames; None where time stamps do not tell them apart."""
+        decoder = self._stream.codec_context
+        if self._container.format.name == "avi" and decoder.has_b_frames:
+            return None  # AVI stores no times of display, and those that FFmpeg makes up are off
+        frames: list[int] = []
+        key_frames: list[int] = []
+        codec = decoder.codec.canonical_name
+        for packet in self._walk_packets():
+            shown = is_shown(codec, memoryview(packet))
+            if packet.pts is None or shown is None:
+                return None
+            if packet.is_keyframe:
+                key_frames.append(packet.pts)
+            is_playable = shown and not packet.is_discard
+            # Ahead of the first key frame, in decoding or display, stand frames that lack another.
+            if key_frames and packet.pts >= key_frames[0] and is_playable:
+                frames.append(packet.pts)
+        if len(set(frames)) < len(frames):
+            return None
+        in_order = all(a < b for a, b in pairwise(frames))
+        if in_order and decoder.has_b_frames and not self._is_shown_in_order():
+            return None
+        return FrameTable(sorted(frames), sorted(key_frames))
+
+    def _walk_packets(self) -> "Iterator[Packet[VideoStream]]":
+        """All packets, in decoding order."""
+        count = 0
+        try:
+            for packet in self._container.demux(self._stream):
+                if packet.size:  # the last one is empty: it tells the decoder to finish
+                    count += 1
+                    yield packet
+        except Exception as error:  # damaged files raise many types
+            raise as_video_error(self.path, f"damaged after {count} frames", error) from error
+        if count < len(self._stream.index_entries):
+            listed = sum(entry.size > 0 for entry in self._stream.index_entries)
+            if count < listed:
+                raise VideoError(f"{self.path}: cut short, holds {count} of its {listed} frames")
+
+    def _is_shown_in_order(self) -> bool:
+        """Whether the times of the first frames rise as they leave the decoder.
+
+        Some writers put the order of decoding in place of that of display.
+        """
+        try:
+            frames = islice(self._decode_from_start(by_time=False), _REORDERING_FRAMES)
+            times = [frame.pts or 0 for _, frame in frames]
+        except Exception as error:
+            raise as_video_error(self.path, "frame 0 cannot be decoded", error) from error
+        return all(a < b for a, b in pairwise(times))
+
+    def _count_frames(self) -> int:
+        count = 0
+        try:
+            for _ in self._decode_from_start(by_time=False):
+                count += 1
+        except Exception as error:
+            raise as_video_error(self.path, f"undecodable after {count} frames", error) from error
+        return count
+
+    def _measure_fps(self) -> float:
+        if self.table and self._num_frames > 1:
+            span = self.table.frames[-1] - self.table.frames[0]
+            return float((self._num_frames - 1) / (span * (self._stream.time_base or Fraction(1))))
+        return float(self._stream.average_rate or self._stream.guessed_rate or 1)
+
+    def _read(self, indices: list[int]) -> Tensor:
+        names = [self.table.frames[index] for index in indices] if self.table else indices
+        images = Images(names, self._size, self._reformatter, self.allocate)
+        try:
+            if self.table:
+                images.take(self._decode_stretches(names, self.table.key_frames))
+            if images.missing:  # no table, or a seek or a decoder that misbehaves
+                images.take(self._decode_from_start(by_time=self.table is not None))
+        except Exception as error:
+            reason = f"frame {indices[images.first_missing]} cannot be decoded"
+            raise as_video_error(self.path, reason, error) from error
+        if images.missing:
+            number = indices[images.first_missing]
+            raise VideoError(
+                f"{self.path}: frame {number} is in the container, but damaged or lost"
+            )
+        return torch.from_numpy(images.rgb)
+
+    def _decode_from_start(self, *, by_time: bool) -> Iterator[tuple[int | None, VideoFrame]]:
+        """Decode everything; name frames by time stamp, or by number."""
+        self._container.close()
+        self._container = open_container(self.path)
+        self._stream = prepare_stream(self._container, self.path)
+        has_begun = False
+        for number, frame in enumerate(self._container.decode(self._stream)):
+            name = frame.pts if by_time else number
+            # Ahead of the first key frame stand frames that lack another; that is no damage.
+            has_begun |= not frame.is_corrupt
+            if has_begun and frame.is_corrupt:
+                name = None  # made up by the decoder, to conceal damage
+            yield name, frame
+
+    def _decode_stretches(
+        self, targets: list[int], key_frames: list[int]
+    ) -> Iterator[tuple[int | None, VideoFrame]]:
+        """Decode from the last key frame before each target, once for all that share it."""
+        for position, stretch in groupby(targets, lambda pts: bisect_right(key_frames, pts)):
+            packets = self._packets_from(key_frames[:position])
+            for frame in self._decode_up_to(packets, set(stretch)):
+                # After a seek a frame may lack another that it refers to; from the start it won't.
+                if not frame.is_corrupt:
+                    yield frame.pts, frame
+
+    def _packets_from(self, key_frames: list[int]) -> "Iterator[Packet[VideoStream]]":
+        """Walk the packets from the last of these key frames on; none where no seek finds it."""
+        goal = key_frames[-1]
+        # Some containers seek by time of decoding, and may land behind a key frame.
+        for start in dict.fromkeys((goal, key_frames[-2:][0], key_frames[0])):
+            try:
+                self._container.seek(start, stream=self._stream)
+            except av.error.FFmpegError:
+                return
+            packets = self._container.demux(self._stream)
+            at_goal = (p for p in packets if p.is_keyframe and p.pts is not None and p.pts >= goal)
+            packet = next(at_goal, None)
+            if packet and packet.pts == goal:
+                yield packet
+                yield from packets
+                return
+
+    def _decode_up_to(
+        self, packets: "Iterable[Packet[VideoStream]]", targets: set[int | None]
+    ) -> Iterator[VideoFrame]:
+        """Feed packets until all targets are in, then drain the decoder."""
+        decoder = self._stream.codec_context
+        # In H.264 alone: HEVC calls frames unreferenced that higher temporal layers refer to.
+        unwanted: Literal["NONREF", "DEFAULT"] = "NONREF" if decoder.name == "h264" else "DEFAULT"
+        has_input = False
+        for packet in packets:
+            if not packet.size:
+                break
+            has_input = True
+            decoder.skip_frame = "DEFAULT" if packet.pts in targets else unwanted
+            yield from packet.decode()
+            targets.discard(packet.pts)
+            if not targets:
+                break
+        if has_input:  # a decoder that is told to finish twice takes it for an error
+            yield from decoder.decode(None)

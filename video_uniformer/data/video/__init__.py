@@ -1,0 +1,1 @@
+"""Videos as tensors: sampling, reading, transforms, the dataset."""

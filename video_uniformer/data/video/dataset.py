@@ -1,0 +1,156 @@
+"""Videos of a list as tensors: sampler x decoder x transform."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from video_uniformer.data.annotations import Annotations
+from video_uniformer.data.decoding import Video, VideoError
+from video_uniformer.data.video.reader import (
+    SKIPPED,
+    SUBSTITUTED,
+    BadVideoPolicy,
+    Reading,
+    VideoReader,
+)
+from video_uniformer.data.video.sampling import Sampler
+
+_MOST_SUBSTITUTES = 10
+_BLACK_PIXELS = 64  # of each side; any would do, transforms scale
+
+
+class VideoDataset(Dataset[dict[str, Any]]):
+    """The videos of an annotation list.
+
+    Every item is seeded by (seed, epoch, index) alone: it does not depend on workers, batches or
+    processes. So is the video that stands in for a bad one, by these and the number of the try.
+
+    Args:
+        annotations: (root=, class_names=) -> samples and class names.
+        root: Folder that relative paths start from.
+        sampler: Number of frames, and their times -> indices (clips, T).
+        transform: uint8 (clips, T, H, W, 3) -> float32 (V, C, T, H, W).
+        decoder: Name of a decoder of `open_video`.
+        class_names: Names in the order of the labels, or None to take the list's own.
+        seed: Seed of the random draws.
+        bad_videos: What to do with a video that cannot be read, as `BadVideoPolicy.for_split` gives
+            it for this list; None raises.
+        frame_counts: (root=) -> playable frames by path, as a scan has counted them; None knows
+            none. See `open_video`.
+        damage: (root=) -> what is wrong with damaged videos, by path, as a scan has found it; None
+            knows of none. See `VideoReader.read`.
+
+    Shape:
+        items hold `video` (V, C, T, H, W), `label` () and `video_index` (), the place in the list;
+        `status` () is a place in `bad_videos.STATUSES` and `problem` says what is wrong, "" where
+        nothing is. A skipped video is a black clip; a substituted one has the label of the video
+        that stands in, and its own index and problem.
+
+    Raises:
+        ValueError: the list is unreadable; at access, the video is, where that is to raise.
+    """
+
+    def __init__(
+        self,
+        annotations: Callable[..., Annotations],
+        *,
+        root: str | Path,
+        sampler: Sampler,
+        transform: Callable[[Tensor], Tensor],
+        decoder: str = "auto",
+        class_names: Sequence[str] | None = None,
+        seed: int = 0,
+        bad_videos: BadVideoPolicy | None = None,
+        frame_counts: Callable[..., Mapping[Path, int]] | None = None,
+        damage: Callable[..., Mapping[Path, str]] | None = None,
+    ) -> None:
+        self.samples, self.class_names = annotations(root=root, class_names=class_names)
+        self.sampler = sampler
+        self.transform = transform
+        self.seed = seed
+        policy = BadVideoPolicy() if bad_videos is None else bad_videos
+        self.reader = VideoReader(policy, decoder)
+        self._frame_counts = {} if frame_counts is None else frame_counts(root=root)
+        self._damage = {} if damage is None else damage(root=root)
+        self._needs_times = _needs_times(sampler)
+        self._substitutes = policy.on_bad_video == "substitute"
+
+    def __len__(self) -> int:
+        """Number of videos."""
+        return len(self.samples)
+
+    def __getitem__(self, item: int | tuple[int, int]) -> dict[str, Any]:
+        """Decode and transform the video at an index, or (index, epoch); no epoch means 0."""
+        index, epoch = item if isinstance(item, tuple) else (item, 0)
+        place = self.seed, epoch, index
+        with torch.random.fork_rng(devices=[]):
+            reading, label = self._read(index, place)
+            frames = self._black(place) if reading.frames is None else reading.frames
+            clips = self.transform(frames)
+        return {
+            "video": clips,
+            "label": torch.tensor(label),
+            "video_index": torch.tensor(index),
+            "status": torch.tensor(reading.status),
+            "problem": reading.problem,
+        }
+
+    def _read(self, index: int, place: tuple[int, ...]) -> tuple[Reading, int]:
+        """Frames and label of the video at an index, or of one that stands in."""
+        reading = self._read_seeded(index, place)
+        if reading.status == SKIPPED and self._substitutes and len(self) > 1:
+            for attempt in range(1, _MOST_SUBSTITUTES + 1):
+                _seed_generator(*place, attempt)
+                step = int(torch.randint(1, len(self), ()))
+                other = (index + step) % len(self)
+                instead = self._read_seeded(other, (*place, attempt))
+                if instead.status != SKIPPED:
+                    stand_in = Reading(instead.frames, SUBSTITUTED, reading.problem)
+                    return stand_in, self.samples[other].label
+        return reading, self.samples[index].label
+
+    def _read_seeded(self, index: int, place: tuple[int, ...]) -> Reading:
+        """Read a clip, with the generator left where the transform goes on from."""
+        path = self.samples[index].path
+
+        def pick(video: Video) -> Tensor:
+            if len(video) == 0:
+                raise VideoError(f"{path}: no frame can be shown, expected a video")
+            _seed_generator(*place)
+            times = video.times if self._needs_times else None
+            return video.frames(self.sampler(len(video), times))
+
+        return self.reader.read(
+            path,
+            pick,
+            num_frames=self._frame_counts.get(path),
+            damage=self._damage.get(path, ""),
+        )
+
+    def _black(self, place: tuple[int, ...]) -> Tensor:
+        """Frames that the transform makes a clip of the usual shape of."""
+        _seed_generator(*place)
+        shape = (*self.sampler(1, torch.zeros(1)).shape, _BLACK_PIXELS, _BLACK_PIXELS, 3)
+        return torch.zeros(shape, dtype=torch.uint8)
+
+
+def _needs_times(sampler: Sampler) -> bool:
+    """Whether a sampler goes by time; asking a process for times that nobody uses would cost."""
+    with torch.random.fork_rng(devices=[]):
+        try:
+            sampler(1)
+        except ValueError:
+            return True
+    return False
+
+
+def _seed_generator(*parts: int) -> None:
+    """Seed by several numbers, well spread for neighbouring ones."""
+    seed = int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0])
+    # Not torch.manual_seed: that would seed the GPUs too.
+    torch.default_generator.manual_seed(seed)

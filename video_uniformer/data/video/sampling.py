@@ -1,0 +1,330 @@
+"""Which frames of a video the network sees: the clip specification and its samplers.
+
+A sampler turns the number of playable frames into 0-based frame numbers `(clips, T)` and never sees
+a file. All arithmetic is that of the published networks; a short video repeats its last frame.
+
+Sampling by time does the same arithmetic on a video of constant rate with as many frames and of the
+same length, and takes the frames that are shown at those times.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal, Protocol
+
+import torch
+
+ORDERS = ("in_order", "shuffled", "still")
+
+_ROUNDING_SECONDS = 1e-3  # some containers round times to the millisecond
+_ROUNDING_FRAMES = 0.25  # but no more than this of the time from a frame to the next
+
+
+class Sampler(Protocol):
+    """From the number of playable frames to frame numbers, LongTensor (clips, T).
+
+    `times` (total_frames), in seconds, is needed for sampling by time, and ignored otherwise.
+    """
+
+    def __call__(self, total_frames: int, times: torch.Tensor | None = None, /) -> torch.Tensor:
+        """Choose frames of a video with `total_frames` playable frames."""
+
+
+@dataclass(frozen=True)
+class ClipSpec:
+    """Everything that turns a video into the network's input.
+
+    Checkpoints hold it as plain types: `ClipSpec(**dataclasses.asdict(spec))` equals `spec`, also
+    when JSON or YAML have made lists of the tuples.
+
+    Attributes:
+        num_frames: Frames T of one clip.
+        stride: Frames from one sampled frame to the next (dense clips), or None for segments: one
+            frame from each of T equal parts of the whole video.
+        size: Height and width of the network's input, pixels.
+        num_clips: Clips per video in testing.
+        num_crops: Crops per clip in testing: 1 (centre) or 3 (along the longer side).
+        mean: Per channel of the network's input, for values in [0, 1].
+        std: Per channel of the network's input, for values in [0, 1].
+        channel_order: "rgb", or "bgr" for the published networks that were trained on frame
+            folders, which OpenCV had read.
+        by: "frame" counts `stride` and parts in frames; "time" in frames of the mean rate, for
+            videos of variable rate. Where the rate is constant both are the same.
+
+    Raises:
+        ValueError: A field is outside what is said above.
+    """
+
+    num_frames: int
+    stride: int | None
+    size: int
+    num_clips: int = 1
+    num_crops: int = 1
+    mean: tuple[float, float, float] = (0.45, 0.45, 0.45)
+    std: tuple[float, float, float] = (0.225, 0.225, 0.225)
+    channel_order: Literal["rgb", "bgr"] = "rgb"
+    by: Literal["frame", "time"] = "frame"
+
+    def __post_init__(self) -> None:
+        for name in ("num_frames", "size", "num_clips"):
+            _check_count(name, getattr(self, name))
+        if self.stride is not None and (type(self.stride) is not int or self.stride < 1):
+            raise ValueError(f"stride={self.stride!r}: expected a whole number >= 1, or None")
+        if type(self.num_crops) is not int or self.num_crops not in (1, 3):
+            raise ValueError(f"num_crops={self.num_crops!r}: expected 1 or 3")
+        if self.channel_order not in ("rgb", "bgr"):
+            raise ValueError(f"channel_order={self.channel_order!r}: expected 'rgb' or 'bgr'")
+        if self.by not in ("frame", "time"):
+            raise ValueError(f"by={self.by!r}: expected 'frame' or 'time'")
+        for name in ("mean", "std"):
+            object.__setattr__(self, name, _three_floats(name, getattr(self, name)))
+        if min(self.std) <= 0:
+            raise ValueError(f"std={self.std!r}: expected three numbers > 0")
+
+    @property
+    def span(self) -> int | None:
+        """Frames from the first to the last of a dense clip, both included; None for segments."""
+        # Official: (T - 1) stride + 1 would be natural; dense_clip stretches the clip.
+        return None if self.stride is None else self.num_frames * self.stride
+
+
+def dense_clip(total_frames: int, start: float, *, num_frames: int, stride: int) -> torch.Tensor:
+    """Frame numbers of one dense clip that begins at a (fractional) frame.
+
+    Source: official `slowfast/datasets/decoder.py`, `temporal_sampling`.
+
+    Args:
+        total_frames: Playable frames of the video.
+        start: First frame, 0-based, not necessarily whole.
+        num_frames: Frames T of the clip.
+        stride: Frames from one sampled frame to the next.
+
+    Shape:
+        LongTensor (1, T), values 0 to `total_frames` - 1.
+
+    Raises:
+        ValueError: A count is below 1.
+    """
+    _check_counts(total_frames, num_frames=num_frames, stride=stride)
+    # Official: the end point makes the step (T stride - 1) / (T - 1), a little more than `stride`,
+    # and float32 decides which fractions fall below a whole number.
+    last = start + num_frames * stride - 1
+    frames = torch.linspace(start, last, num_frames, dtype=torch.float32)
+    return frames.clamp(0, total_frames - 1).long()[None]
+
+
+def dense_random(total_frames: int, *, num_frames: int, stride: int) -> torch.Tensor:
+    """One dense clip that begins anywhere it fits, as in training on Kinetics.
+
+    Source: official `slowfast/datasets/decoder.py`, `get_start_end_idx`.
+
+    Args:
+        total_frames: Playable frames of the video.
+        num_frames: Frames T of the clip.
+        stride: Frames from one sampled frame to the next.
+
+    Shape:
+        LongTensor (1, T), values 0 to `total_frames` - 1.
+
+    Raises:
+        ValueError: A count is below 1.
+    """
+    _check_counts(total_frames, num_frames=num_frames, stride=stride)
+    room = max(total_frames - num_frames * stride, 0)
+    start = torch.rand((), dtype=torch.float64).item() * room
+    return dense_clip(total_frames, start, num_frames=num_frames, stride=stride)
+
+
+def dense_uniform(
+    total_frames: int, *, num_frames: int, stride: int, num_clips: int
+) -> torch.Tensor:
+    """Dense clips spread evenly over the video; a single one lies in its middle.
+
+    Source: official `slowfast/datasets/decoder.py`, `get_start_end_idx`.
+
+    Args:
+        total_frames: Playable frames of the video.
+        num_frames: Frames T of each clip.
+        stride: Frames from one sampled frame to the next.
+        num_clips: Number of clips.
+
+    Shape:
+        LongTensor (clips, T), values 0 to `total_frames` - 1.
+
+    Raises:
+        ValueError: A count is below 1.
+    """
+    _check_counts(total_frames, num_frames=num_frames, stride=stride, num_clips=num_clips)
+    room = max(total_frames - num_frames * stride, 0)
+    if num_clips == 1:
+        starts = [room // 2]
+    else:
+        starts = [clip * (room // (num_clips - 1)) for clip in range(num_clips)]
+    clips = [dense_clip(total_frames, s, num_frames=num_frames, stride=stride) for s in starts]
+    return torch.cat(clips)
+
+
+def segments_random(total_frames: int, *, num_frames: int) -> torch.Tensor:
+    """A random frame from each of T equal parts, as in training on Something-Something.
+
+    Neighbouring parts share their border frame, so a frame may come twice. The light Kinetics
+    networks sample by the same rule. Source: official `slowfast/datasets/ssv2.py`,
+    `get_seq_frames`.
+
+    Args:
+        total_frames: Playable frames of the video.
+        num_frames: Number of parts T.
+
+    Shape:
+        LongTensor (1, T), values 0 to `total_frames` - 1, never decreasing.
+
+    Raises:
+        ValueError: A count is below 1.
+    """
+    _check_counts(total_frames, num_frames=num_frames)
+    borders = _borders(total_frames, num_frames)
+    choices = borders[1:] - borders[:-1] + 1
+    frames = borders[:-1] + (torch.rand(num_frames, dtype=torch.float64) * choices).long()
+    return frames.clamp(max=total_frames - 1)[None]
+
+
+def segments_uniform(total_frames: int, *, num_frames: int, num_clips: int) -> torch.Tensor:
+    """A fixed frame from each of T equal parts: the middle one if there is one clip.
+
+    The light Kinetics networks sample by the same rule. Source: official
+    `slowfast/datasets/ssv2.py`, `get_seq_frames`.
+
+    Args:
+        total_frames: Playable frames of the video.
+        num_frames: Number of parts T.
+        num_clips: Number of clips; each takes another place within the parts.
+
+    Shape:
+        LongTensor (clips, T), values 0 to `total_frames` - 1.
+
+    Raises:
+        ValueError: A count is below 1.
+    """
+    _check_counts(total_frames, num_frames=num_frames, num_clips=num_clips)
+    part = (total_frames - 1) / num_frames
+    offsets = [math.floor(part / (num_clips + 1) * (clip + 1)) for clip in range(num_clips)]
+    # Official: the last half of the last part is never reached.
+    frames = _borders(total_frames, num_frames)[:-1] + torch.tensor(offsets)[:, None]  # (clips, T)
+    return frames.clamp(max=total_frames - 1)
+
+
+def train_sampler(spec: ClipSpec) -> Sampler:
+    """The random sampler of training, one clip: dense or segments, as `spec.stride` says."""
+    draw = (
+        partial(segments_random, num_frames=spec.num_frames)
+        if spec.stride is None
+        else partial(dense_random, num_frames=spec.num_frames, stride=spec.stride)
+    )
+    return partial(_sample, draw=draw, by=spec.by, order="in_order")
+
+
+def eval_sampler(
+    spec: ClipSpec,
+    *,
+    num_clips: int | None = None,
+    order: str = "in_order",
+) -> Sampler:
+    """The sampler of validation and testing: as `spec.stride` says, without chance.
+
+    Args:
+        spec: What the network takes.
+        num_clips: Instead of `spec.num_clips`; validation takes 1.
+        order: "in_order"; "shuffled" permutes the frames of each clip at random and "still" repeats
+            its middle frame, to see how much a network's answers rest on the order of the frames.
+
+    Raises:
+        ValueError: `num_clips` is below 1, or there is no such order.
+    """
+    num_clips = spec.num_clips if num_clips is None else num_clips
+    _check_count("num_clips", num_clips)
+    if order not in ORDERS:
+        raise ValueError(f"order={order!r}: expected one of {', '.join(ORDERS)}")
+    draw = (
+        partial(segments_uniform, num_frames=spec.num_frames, num_clips=num_clips)
+        if spec.stride is None
+        else partial(
+            dense_uniform, num_frames=spec.num_frames, stride=spec.stride, num_clips=num_clips
+        )
+    )
+    return partial(_sample, draw=draw, by=spec.by, order=order)
+
+
+def shown_at(frames: torch.Tensor, times: torch.Tensor) -> torch.Tensor:
+    """The frames shown at times that are counted in frames of the mean rate.
+
+    Position k stands for the time k * (t[N-1] - t[0]) / (N - 1) behind the first frame's, and gives
+    the last frame that is shown by then.
+
+    Args:
+        frames: Positions, 0 to N - 1.
+        times: When each frame is shown, rising seconds.
+
+    Shape:
+        frames (*any) whole numbers, times (N) -> LongTensor (*any), values 0 to N - 1.
+    """
+    since_first = times.to(torch.float64) - times[0]
+    mean_step = since_first[-1] / max(len(times) - 1, 1)
+    tolerance = torch.clamp(_ROUNDING_FRAMES * mean_step, max=_ROUNDING_SECONDS)
+    wanted = frames * mean_step + tolerance
+    return (torch.searchsorted(since_first, wanted.contiguous(), right=True) - 1).clamp(min=0)
+
+
+def _sample(
+    total_frames: int,
+    times: torch.Tensor | None = None,
+    /,
+    *,
+    draw: Callable[[int], torch.Tensor],
+    by: str,
+    order: str,
+) -> torch.Tensor:
+    clips = draw(total_frames)  # (clips, T)
+    if by == "time":
+        clips = shown_at(clips, _checked_times(times, total_frames))
+    if order == "still":
+        middle = clips.shape[1] // 2
+        return clips[:, middle : middle + 1].expand_as(clips)
+    if order == "shuffled":
+        return torch.stack([clip[torch.randperm(len(clip))] for clip in clips])
+    return clips
+
+
+def _checked_times(times: torch.Tensor | None, total_frames: int) -> torch.Tensor:
+    if times is None:
+        raise ValueError("times=None: expected the frames' times for sampling by time")
+    if times.shape != (total_frames,):
+        raise ValueError(
+            f"times has shape {tuple(times.shape)}: expected one for each of {total_frames} frames"
+        )
+    return times
+
+
+def _borders(total_frames: int, num_frames: int) -> torch.Tensor:
+    """First frame of each part, then the last frame of the video; (T + 1,), half to even."""
+    part = (total_frames - 1) / num_frames
+    return (torch.arange(num_frames + 1, dtype=torch.float64) * part).round().long()
+
+
+def _check_counts(total_frames: int, **counts: int) -> None:
+    if total_frames < 1:
+        raise ValueError(f"total_frames={total_frames}: expected a video of at least 1 frame")
+    for name, count in counts.items():
+        _check_count(name, count)
+
+
+def _check_count(name: str, count: int) -> None:
+    if type(count) is not int or count < 1:
+        raise ValueError(f"{name}={count!r}: expected a whole number >= 1")
+
+
+def _three_floats(name: str, values: Sequence[float]) -> tuple[float, float, float]:
+    numbers = list(values) if isinstance(values, Sequence) else []
+    if len(numbers) != 3 or not all(isinstance(number, (int, float)) for number in numbers):
+        raise ValueError(f"{name}={values!r}: expected three numbers, one per channel")
+    return float(numbers[0]), float(numbers[1]), float(numbers[2])

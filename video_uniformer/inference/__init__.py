@@ -1,0 +1,1 @@
+"""Checkpoints applied to files."""

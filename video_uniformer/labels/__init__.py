@@ -1,0 +1,1 @@
+"""Class names: the shipped lists, their reader, and which names mean the same class."""

@@ -1,0 +1,1 @@
+"""Heads of the tasks, on the last map of a backbone."""

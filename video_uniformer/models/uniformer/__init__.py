@@ -1,0 +1,1 @@
+"""The UniFormer networks: layers, blocks, stages, variants, network."""

@@ -1,0 +1,1 @@
+"""What the operating system asks of every room: processes, files, names for people."""

@@ -1,0 +1,1 @@
+"""What belongs to every training, whatever its task."""

@@ -1,0 +1,1 @@
+"""Metrics that count every sample once."""

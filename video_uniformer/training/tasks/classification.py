@@ -1,0 +1,249 @@
+"""The task of naming what happens in a video: loss, metrics, averaging over views."""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from lightning import LightningModule
+from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from video_uniformer.training.callbacks.bad_videos import SKIPPED, SUBSTITUTED, problems_of
+from video_uniformer.training.metrics.scores import FUSIONS, ScoreTable, VideoScores, fuse_views
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Batch = Mapping[str, Any]
+
+
+class VideoClassification(LightningModule):
+    """Train and evaluate a video classifier.
+
+    Training flattens the views of a video into the batch (repeated augmentation) and mixes clips;
+    evaluation runs in float32, as published, and fuses the views of each video. Videos that were
+    skipped take part in neither; every metric is logged with `evaluated` and `listed`, the numbers
+    of videos that it rests on and that there are.
+
+    Args:
+        network: (N, C, T, H, W) -> logits (N, K); its `config` rebuilds it. In training it may give
+            a pair, of which the second are the logits of an auxiliary classifier: the loss is then
+            the mean of both losses.
+        optimizer: network -> optimiser.
+        schedule: (optimiser, steps_per_epoch=, num_epochs=) -> scheduler, stepped at every step.
+        clip: How videos become clips: a dataclass of plain values, stored in every checkpoint.
+        mixing: (clips, labels) -> (clips, soft labels (N, K)), or None for plain labels.
+        fusion: How the views of a video are averaged: "logits" (published) or "probabilities".
+        init: Weights to start from: a file or a published name; None starts at random.
+        load_weights: (network, init, class_names=) -> a report of what was loaded.
+
+    Shape:
+        batches hold `video` (B, V, C, T, H, W), `label` (B,), `video_index` (B,); and, unless all
+        is well, `status` (B,), places in `accounts.STATUSES`, with B texts `problem`.
+
+    Raises:
+        ValueError: an unknown fusion; in evaluation, a video was substituted or none could be
+            evaluated.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        *,
+        optimizer: Callable[[nn.Module], Optimizer],
+        schedule: Callable[..., LRScheduler],
+        clip: "DataclassInstance",
+        mixing: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None = None,
+        fusion: str = "logits",
+        init: str | None = None,
+        load_weights: Callable[..., object] | None = None,
+    ) -> None:
+        super().__init__()
+        if fusion not in FUSIONS:
+            raise ValueError(f"fusion is {fusion!r}, expected one of {', '.join(FUSIONS)}")
+        self.network = network
+        self.clip = clip
+        self.fusion = fusion
+        self.class_names: list[str] = []
+        self.tables: dict[str, ScoreTable] = {}
+        self._optimizer, self._schedule, self._mixing = optimizer, schedule, mixing
+        self._init, self._load_weights = init, load_weights
+        self._scores = VideoScores()
+
+    def setup(self, stage: str) -> None:
+        """Take the class names from the data and, at the start of a training, the weights."""
+        datamodule = getattr(self.trainer, "datamodule", None)
+        if datamodule is not None:
+            self.class_names = list(datamodule.class_names)
+        if stage == "fit" and self._init and self._load_weights:
+            names = self.class_names or None
+            report = self._load_weights(self.network, self._init, class_names=names)
+            self.print(f"weights from {self._init}: {report}")
+            self._init = None  # a second fit goes on from where the first ended
+
+    def forward(self, video: Tensor) -> Tensor:
+        """Logits (N, K) of clips (N, C, T, H, W)."""
+        return self.network(video)
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """Seed mixing and drop path by run, place and process, so that resuming repeats them."""
+        seed = int(os.environ.get("PL_GLOBAL_SEED", "0"))  # left by `seed_everything`
+        parts = (seed, self.current_epoch, batch_idx, self.trainer.global_rank)
+        torch.manual_seed(int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0]))
+
+    def training_step(self, batch: Batch, batch_index: int) -> Tensor:
+        """Loss of the batch's clips, mixed; skipped videos leave the batch the smaller."""
+        video, label = _without_skipped(batch)
+        if not len(video):
+            # Other processes wait for gradients, of every parameter.
+            return torch.stack([0 * p.sum() for p in self.parameters() if p.requires_grad]).sum()
+        clips = video.flatten(0, 1)  # (B V, C, T, H, W)
+        labels = label.repeat_interleave(video.shape[1])
+        targets = labels
+        is_left_alone = len(clips) == 1 and len(video) < len(batch["video"])
+        if self._mixing is not None and not is_left_alone:
+            clips, targets = self._mixing(clips, labels)
+        outputs = self(clips)
+        logits = outputs[0] if isinstance(outputs, tuple) else outputs
+        loss = _mean_loss(outputs if isinstance(outputs, tuple) else (outputs,), targets)
+        if not torch.isfinite(loss):
+            raise FloatingPointError(
+                f"the loss is {loss.item()} at step {self.global_step}; a lower learning rate, "
+                "weaker augmentation or trainer.precision=32-true usually helps"
+            )
+        self.log("train/loss", loss, prog_bar=True, batch_size=len(clips))
+        self.log("train/top1", _train_top1(logits, targets), prog_bar=True, batch_size=len(clips))
+        for name, number in {"evaluated": len(video), "listed": len(batch["video"])}.items():
+            self.log(f"train/{name}", float(number), batch_size=len(clips))
+        return loss
+
+    def on_validation_epoch_start(self) -> None:
+        """Forget the scores of the last validation."""
+        self._scores.reset()
+
+    def validation_step(self, batch: Batch, batch_index: int) -> None:
+        """Score the batch's videos."""
+        self._score(batch)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the metrics over all videos."""
+        self._log_scores("val")
+
+    def on_test_epoch_start(self) -> None:
+        """Forget earlier scores."""
+        self._scores.reset()
+
+    def test_step(self, batch: Batch, batch_index: int) -> None:
+        """Score the batch's videos."""
+        self._score(batch)
+
+    def on_test_epoch_end(self) -> None:
+        """Log the metrics over all videos."""
+        self._log_scores("test")
+
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
+        """The optimiser, and the schedule stepped at every optimiser step."""
+        optimizer = self._optimizer(self.network)
+        num_epochs = self.trainer.max_epochs or 1
+        steps = self.trainer.estimated_stepping_batches
+        schedule = self._schedule(
+            optimizer, steps_per_epoch=max(steps / num_epochs, 1), num_epochs=num_epochs
+        )
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": schedule, "interval": "step", "name": "lr"},
+        }
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Describe the classifier in plain values, so that the file needs no config."""
+        checkpoint["classifier"] = {
+            "network": dict(self.network.config),  # type: ignore[arg-type]
+            "clip": asdict(self.clip),
+            "class_names": self.class_names,
+            "fusion": self.fusion,
+        }
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuse to go on from a checkpoint of another network.
+
+        Raises:
+            ValueError: the checkpoint's network is not this one, or it says nothing of a network.
+        """
+        theirs = checkpoint.get("classifier", {}).get("network", {})
+        ours: Mapping[str, Any] = self.network.config  # type: ignore[assignment]
+        for name in ("variant", "num_classes", "head_dim"):
+            if name in ours and theirs.get(name) != ours[name]:
+                raise ValueError(
+                    f"ckpt_path is {self.trainer.ckpt_path}, whose network has {name} "
+                    f"{theirs.get(name)!r}, expected {ours[name]!r} as in this training; "
+                    "task.init=FILE starts a new training from the weights of another"
+                )
+
+    def _score(self, batch: Batch) -> None:
+        video = batch["video"]
+        # Official: evaluation runs without autocast, whatever the training's precision.
+        with torch.autocast(video.device.type, enabled=False):
+            logits = self(video.flatten(0, 1).float())
+        scores = fuse_views(logits.unflatten(0, video.shape[:2]), self.fusion)
+        for problem in problems_of(batch):
+            if problem.status == SUBSTITUTED:
+                raise ValueError(
+                    f"video {problem.video_index} was substituted ({problem.reason}), expected "
+                    "an evaluation of the listed videos alone"
+                )
+        accounts = batch.get("status"), batch.get("problem", ())
+        self._scores.update(batch["video_index"], batch["label"], scores, *accounts)
+
+    def _log_scores(self, split: str) -> None:
+        table = self._scores.table()
+        self.tables[split] = table
+        metrics = table.summary()
+        for name, value in metrics.items():
+            self.log(f"{split}/{name}", value, rank_zero_only=True)
+        num_evaluated, num_listed = len(table.evaluated().label), self._num_listed(split)
+        for name, number in {"evaluated": num_evaluated, "listed": num_listed}.items():
+            self.log(f"{split}/{name}", float(number), rank_zero_only=True)
+        if split == "val":
+            shown = ", ".join(_show(name, float(value)) for name, value in metrics.items())
+            self.print(
+                f"epoch {self.current_epoch}: evaluated {num_evaluated} of {num_listed}: {shown}"
+            )
+
+    def _num_listed(self, split: str) -> int:
+        """Videos of the list, whether or not a limited pass reaches them."""
+        loader = getattr(self.trainer, f"{split}_dataloaders")
+        return len(loader.dataset)
+
+
+def _without_skipped(batch: Batch) -> tuple[Tensor, Tensor]:
+    """Clips and labels of the videos that were read."""
+    video, label = batch["video"], batch["label"]
+    if not any(problem.status == SKIPPED for problem in problems_of(batch)):
+        return video, label
+    kept = batch["status"] != SKIPPED
+    return video[kept], label[kept]
+
+
+def _show(name: str, value: float) -> str:
+    return f"{name} {value:.4f}" if name == "loss" else f"{name} {100 * value:.2f} %"
+
+
+def _mean_loss(outputs: Sequence[Tensor], targets: Tensor) -> Tensor:
+    """Cross entropy with labels (N,) or soft labels (N, K), averaged over classifiers."""
+    return torch.stack([F.cross_entropy(part.float(), targets) for part in outputs]).mean()
+
+
+def _train_top1(logits: Tensor, targets: Tensor) -> Tensor:
+    """Share of clips (0 to 1) whose prediction is among the classes mixed into them."""
+    predicted = logits.argmax(1)
+    if targets.ndim == 1:
+        return (predicted == targets).float().mean()
+    # Official: train_net.py counts the two largest entries of a mixed target as right.
+    mass = targets.gather(1, predicted.unsqueeze(1)).squeeze(1)
+    return (mass > targets.amin(1)).float().mean()

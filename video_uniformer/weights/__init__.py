@@ -1,0 +1,1 @@
+"""Files of weights to networks and back: ours, the authors', and those of a hub."""

@@ -1,0 +1,243 @@
+"""Weights into networks: fit, inflate, reorder classes, and account for every key."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from video_uniformer.weights.reading import Checkpoint, open_checkpoint
+
+
+@dataclass(frozen=True)
+class WeightsReport:
+    """What `load_weights` did with every key, in our naming.
+
+    Attributes:
+        loaded: Copied; the inflated ones are among them.
+        inflated: Copied from a 2D kernel into a 3D one.
+        reinitialised: Keys that were left at, or set to, a fresh initialisation: a reset head, and
+            norms of stage maps or layer scales where the file has none at all.
+        missing: Keys of the network that the file lacks and that carry no weights (counters).
+        unexpected: Keys of the file that the network has no use for: a head, and for stage maps the
+            final norm.
+        reordered: Whether the rows of the head were put into another order of the same classes.
+    """
+
+    loaded: tuple[str, ...]
+    inflated: tuple[str, ...]
+    reinitialised: tuple[str, ...]
+    missing: tuple[str, ...]
+    unexpected: tuple[str, ...]
+    reordered: bool = False
+
+    def __str__(self) -> str:
+        counts = {name: len(keys) for name, keys in vars(self).items() if name != "reordered"}
+        text = ", ".join(f"{count} {name}" for name, count in counts.items())
+        if self.reordered:
+            text += "; same classes in another order: the head was reordered to the data's"
+        return text
+
+
+def inflate(kernel: Tensor, length: int, rule: str = "mean") -> Tensor:
+    """Give a 2D kernel a time axis.
+
+    Official: uniformer.py, `inflate_weight`; every released recipe uses the mean.
+
+    Args:
+        kernel: (out, in, H, W).
+        length: T of the result.
+        rule: "mean" repeats the kernel and divides by `length`; "center" puts it into the middle
+            slice, zeros elsewhere, so that a still clip gives the image network's features.
+
+    Shape:
+        (out, in, H, W) -> (out, in, T, H, W).
+
+    Raises:
+        ValueError: an unknown rule.
+    """
+    if rule == "mean":
+        return kernel.unsqueeze(2).repeat_interleave(length, dim=2) / length
+    if rule == "center":
+        inflated = kernel.new_zeros((*kernel.shape[:2], length, *kernel.shape[2:]))
+        inflated[:, :, length // 2] = kernel
+        return inflated
+    raise ValueError(f"inflation is {rule!r}, expected 'mean' or 'center'")
+
+
+def class_order(theirs: Sequence[str], ours: Sequence[str], origin: str) -> list[int]:
+    """Where each of our classes stands among theirs.
+
+    An underscore counts as a space, as folders of class names have them.
+
+    Args:
+        theirs: The names of a checkpoint, in its order.
+        ours: The names of the data, in its order.
+        origin: The checkpoint, for messages.
+
+    Raises:
+        ValueError: the two are not the same set of names.
+    """
+    places = {_match_key(name): place for place, name in enumerate(theirs)}
+    unknown = [name for name in ours if _match_key(name) not in places]
+    distinct = {_match_key(name) for name in ours}
+    if unknown or not len(distinct) == len(ours) == len(places) == len(theirs):
+        which = f", {len(unknown)} of them unknown to it (first {unknown[0]!r})" if unknown else ""
+        raise ValueError(
+            f"{origin} was trained on {len(theirs)} classes and the data has {len(ours)}{which}; "
+            "expected the same names: other classes need a new head (reset_head=True, or "
+            "task.load_weights.reset_head=true on the command line)"
+        )
+    return [places[_match_key(name)] for name in ours]
+
+
+def _match_key(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def load_weights(
+    network: nn.Module,
+    source: str | Path | Mapping[str, object] | Checkpoint,
+    *,
+    inflation: str = "mean",
+    reset_head: bool = False,
+    class_names: Sequence[str] | None = None,
+) -> WeightsReport:
+    """Copy published, or our own, weights into a network; nothing is dropped in silence.
+
+    What the weights say of themselves is put into `network.facts`.
+
+    Args:
+        network: A network of this package.
+        source: As in `open_checkpoint`, or what it gave.
+        inflation: How 2D kernels enter 3D ones: "mean" (published) or "center".
+        reset_head: Initialise the head anew, whatever head the file has; needed when the classes
+            are others.
+        class_names: The data's class names. Where the weights' own are known, the head is put into
+            this order; another set of names is refused.
+
+    Returns:
+        What happened to every key.
+
+    Raises:
+        ValueError: a file that cannot be read safely, or a key, a shape or a set of classes that
+            the network cannot explain; the network is then unchanged.
+    """
+    checkpoint = source if isinstance(source, Checkpoint) else open_checkpoint(source)
+    given, name = checkpoint.state, checkpoint.name
+    own = network.state_dict()
+    useless = _useless_parts(own) | ({"head."} if reset_head else set())
+    dropped = tuple(key for key in given if key.startswith(tuple(useless)))
+    fresh = {key for key in own if reset_head and key.startswith("head.")}
+    fresh |= _new_parts(own, given)
+    order = None if reset_head else _order(checkpoint, own, class_names)
+    fitted = {
+        key: _fit(key, _reorder(key, given[key], order), own[key], inflation, name)
+        for key in own.keys() & given.keys() - set(dropped)
+    }
+    missing = tuple(key for key in own if key not in fitted and key not in fresh)
+    unexpected = [key for key in given if key not in own and key not in dropped]
+    _refuse_unexplained(name, network, [k for k in missing if not _is_counter(k)], unexpected)
+    _apply(network, fitted, checkpoint.facts, reset_head, class_names)
+    return WeightsReport(
+        loaded=tuple(key for key in own if key in fitted),
+        inflated=tuple(key for key in own if key in fitted and given[key].ndim < own[key].ndim),
+        reinitialised=tuple(key for key in own if key in fresh),
+        missing=missing,
+        unexpected=dropped,
+        reordered=order is not None,
+    )
+
+
+def _useless_parts(own: Mapping[str, Tensor]) -> set[str]:
+    """Parts of a classifier's file that a network without a head, or of stage maps, ignores."""
+    return {part for part in ("head.", "norm.") if not any(key.startswith(part) for key in own)}
+
+
+def _new_parts(own: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> set[str]:
+    """Keys that weights of another form never hold: norms of stage maps, and layer scales.
+
+    Official: the recipes with layer scale start from image weights without.
+    """
+    return {
+        key
+        for part in ("norms.", ".gamma_")
+        if not any(part in f".{name}" for name in given)
+        for key in own
+        if part in f".{key}"
+    }
+
+
+def _order(
+    checkpoint: Checkpoint, own: Mapping[str, Tensor], class_names: Sequence[str] | None
+) -> list[int] | None:
+    """Rows of the head in the data's order; None if that is theirs, or either is not known."""
+    theirs = checkpoint.facts.get("class_names")
+    known = all(names and not _is_unnamed(names) for names in (theirs, class_names))
+    if not known or theirs is None or class_names is None or "head.proj.weight" not in own:
+        return None
+    order = class_order(theirs, class_names, checkpoint.name)
+    return None if order == sorted(order) else order
+
+
+def _is_unnamed(names: Sequence[str]) -> bool:
+    """Whether they are the numbers that stand for classes of a list without names."""
+    return list(names) == [str(number) for number in range(len(names))]
+
+
+def _reorder(key: str, value: Tensor, order: list[int] | None) -> Tensor:
+    if order is None:
+        return value
+    per_class = key.startswith("head.") and ".cls_norm." not in key
+    return value[order] if per_class and len(value) == len(order) else value
+
+
+def _apply(
+    network: nn.Module,
+    fitted: Mapping[str, Tensor],
+    facts: Mapping[str, Any],
+    reset_head: bool,
+    class_names: Sequence[str] | None,
+) -> None:
+    model: Any = network
+    if reset_head:
+        model.reset_classifier(model.num_classes)
+    model.load_state_dict(fitted, strict=False)
+    model.facts = {k: v for k, v in facts.items() if k not in ("network", "class_names")}
+    names = class_names or (None if reset_head else facts.get("class_names"))
+    if names and len(names) == getattr(model, "num_classes", 0):
+        model.facts["class_names"] = list(names)
+
+
+def _is_counter(key: str) -> bool:
+    return key.endswith("num_batches_tracked")
+
+
+def _fit(key: str, value: Tensor, target: Tensor, inflation: str, name: str) -> Tensor:
+    """The tensor in the target's shape; only a missing time axis may be added."""
+    if value.shape == target.shape:
+        return value
+    if target.ndim == 5 and value.shape == target.shape[:2] + target.shape[3:]:
+        return inflate(value, target.shape[2], inflation)
+    hint = ""
+    if key.startswith("head."):
+        hint = "; another set of classes needs a new head: pass reset_head=True"
+    raise ValueError(
+        f"{key} is {tuple(value.shape)} in {name}, expected {tuple(target.shape)}{hint}"
+    )
+
+
+def _refuse_unexplained(
+    name: str, network: nn.Module, missing: list[str], unexpected: list[str]
+) -> None:
+    if not missing and not unexpected:
+        return
+    lists = [
+        f"{len(keys)} keys are {what} (first {keys[0]!r})"
+        for what, keys in (("missing", missing), ("unexpected", unexpected))
+        if keys
+    ]
+    model: Any = network
+    variant = model.config.get("variant", "")
+    raise ValueError(f"{name} does not fit UniFormer {variant}: {' and '.join(lists)}")

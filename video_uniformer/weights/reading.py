@@ -1,0 +1,191 @@
+"""Files of weights: reading them without running them, and what they say of themselves."""
+
+import json
+import pickle
+import re
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from safetensors import safe_open
+from torch import Tensor
+
+from video_uniformer.models.uniformer.variants import VARIANTS
+from video_uniformer.weights.keys import to_our_names
+from video_uniformer.weights.sources import find_weights
+from video_uniformer.weights.zoo import Release, class_names, find_release
+
+
+class Checkpoint(NamedTuple):
+    """Weights and what is known of them.
+
+    Attributes:
+        name: For messages.
+        state: Tensors in our naming.
+        facts: `network` (arguments of `create_uniformer`), `clip` (fields of `ClipSpec`),
+            `class_names`, `fusion`, `source`; what is not known is absent.
+    """
+
+    name: str
+    state: dict[str, Tensor]
+    facts: dict[str, Any]
+
+
+def open_checkpoint(source: str | Path | Mapping[str, object]) -> Checkpoint:
+    """Read weights and find out what they are.
+
+    A file of ours says it itself. A published file says nothing: it is known by the name under
+    which the authors released it; any other by its shapes, which leave `head_dim`, clip and classes
+    open (the defaults of the variant are then assumed).
+
+    Args:
+        source: A path (`.pth`, `.pyth`, `.pt`, `.ckpt`, `.safetensors`), the name of a release,
+            "hf://owner/repo[/file]", or a state dict; any published wrapper key and `module.`
+            prefix are understood.
+
+    Raises:
+        ValueError: the weights cannot be found, or not be read safely.
+    """
+    if isinstance(source, Mapping):
+        return identify(source, "the state dict")
+    path = find_weights(source)
+    release = find_release(str(source)) or find_release(path.stem)
+    return identify(read_weights(path), str(source), release)
+
+
+def identify(
+    content: Mapping[str, object], name: str, release: Release | None = None
+) -> Checkpoint:
+    """Find out what weights are, as `open_checkpoint` does.
+
+    Args:
+        content: What `read_weights` gave.
+        name: For messages.
+        release: The release that the name stands for, if any; it says nothing of a file that says
+            itself what it is, or that holds another variant.
+
+    Raises:
+        ValueError: the content is no state dict, or says of itself what cannot be.
+    """
+    state = to_our_names(content)
+    facts = content.get("classifier")
+    if isinstance(facts, dict):
+        _check_facts(name, facts)
+        return Checkpoint(name, state, facts)
+    network = _recognise(state)
+    if release is not None and network.get("variant") == release.variant:
+        return Checkpoint(name, state, _release_facts(release, network["num_classes"]))
+    return Checkpoint(name, state, {"network": network} if network else {})
+
+
+def _check_facts(name: str, facts: Mapping[str, Any]) -> None:
+    expected = {"network": dict, "clip": dict, "class_names": list | tuple}
+    for fact, kind in expected.items():
+        if fact in facts and not isinstance(facts[fact], kind):
+            raise ValueError(
+                f"{name} says of itself that its {fact} is {facts[fact]!r}, expected a "
+                f"{'list' if fact == 'class_names' else 'dict'}"
+            )
+
+
+def _release_facts(release: Release, num_classes: int) -> dict[str, Any]:
+    """What the table says; not the names of the classes where the file has another number."""
+    network = {**release.builder_arguments(), "num_classes": num_classes}
+    facts: dict[str, Any] = {"network": network, "source": release.name}
+    if release.task == "video":
+        facts |= {"clip": release.clip(), "fusion": "logits"}
+    if num_classes == release.num_classes:
+        facts["class_names"] = class_names(release.labels)
+    return facts
+
+
+def _recognise(state: Mapping[str, Tensor]) -> dict[str, Any]:
+    """Builder arguments by the shapes of a state dict; empty if they are no network of ours."""
+    depths = tuple(_depth(state, stage) for stage in range(4))
+    dims = tuple(len(state.get(f"stages.{stage}.blocks.0.norm1.weight", ())) for stage in range(4))
+    variant = next((k for k, r in VARIANTS.items() if (r.dims, r.depths) == (dims, depths)), None)
+    position = state.get("stages.0.blocks.0.dpe.conv.weight")
+    if variant is None or position is None:
+        return {}
+    embed = state.get("stages.1.patch_embed.proj.weight", position)
+    head = state.get("head.proj.weight")
+    return {
+        "variant": variant,
+        "ndim": position.ndim - 2,
+        "num_classes": 0 if head is None else len(head),
+        "layer_scale": 1e-6 if "stages.3.blocks.0.gamma_1" in state else None,
+        "attention": "divided" if "stages.3.blocks.0.time_norm.weight" in state else "global",
+        "embed_frames": embed.shape[2] if embed.ndim == 5 else 1,
+        "token_labels": "head.aux_proj.weight" in state,
+        "features_only": "norms.0.weight" in state,
+    }
+
+
+def _depth(state: Mapping[str, Tensor], stage: int) -> int:
+    prefix = f"stages.{stage}.blocks."
+    return len({key[len(prefix) :].split(".")[0] for key in state if key.startswith(prefix)})
+
+
+def read_weights(path: str | Path) -> dict[str, object]:
+    """Read a `.safetensors` or a PyTorch file, never running code from it.
+
+    Args:
+        path: An existing file.
+
+    Returns:
+        The file's content: a state dict, perhaps inside wrapper keys, with what the file says of
+        itself under `classifier`.
+
+    Raises:
+        ValueError: the file is missing, damaged, of another kind, or asks to run code.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ValueError(f"weights file {path} does not exist")
+    try:
+        if path.suffix == ".safetensors":
+            return _read_safetensors(path)
+        _refuse_compressed(path)
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise ValueError(
+            f"{path} is refused: damaged, or more than tensors and plain values in it "
+            f"({_reason(error)})"
+        ) from None
+    except Exception as error:  # bytes that are no pickle fail in any way
+        raise ValueError(f"{path} is not a readable weights file ({_reason(error)})") from None
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} holds a {type(content).__name__}, expected a state dict")
+    return content
+
+
+def _read_safetensors(path: Path) -> dict[str, object]:
+    with safe_open(path, framework="pt") as file:
+        state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
+        said = (file.metadata() or {}).get("classifier")
+    if said is None:
+        return state
+    facts = json.loads(said)
+    if isinstance(facts, dict) and isinstance(facts.get("clip"), dict):  # JSON has no tuples
+        clip = facts["clip"].items()
+        facts["clip"] = {k: tuple(v) if isinstance(v, list) else v for k, v in clip}
+    return {"state_dict": state, "classifier": facts}
+
+
+def _refuse_compressed(path: Path) -> None:
+    """PyTorch stores its archives as they are: a small one that unpacks to gigabytes is none."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            packed = [m.filename for m in archive.infolist() if m.compress_type]
+        if packed:
+            raise ValueError(f"its member {packed[0]!r} is compressed, expected a file of PyTorch")
+
+
+def _reason(error: Exception) -> str:
+    """One line, without PyTorch's advice on how to run the file's code after all."""
+    text = str(error) or type(error).__name__
+    inner = re.search(r"(?:Unpickler error:|trusted source\.\n\n)\s*(.+?)( Please use|\n|$)", text)
+    plain = re.split(r"\n| In PyTorch \d", text, maxsplit=1)[0]
+    return (inner[1] if inner else plain).strip()
