@@ -44,7 +44,6 @@ RULES = [
     Rule("video_uniformer.models", ("video_uniformer.inference", "video_uniformer.export")),
     Rule("video_uniformer.data", ("video_uniformer.models", "video_uniformer.training")),
     Rule("video_uniformer.data", ("video_uniformer.inference", "video_uniformer.export")),
-    Rule("video_uniformer.training", ("video_uniformer.models", "video_uniformer.data")),
     Rule(
         "video_uniformer.training",
         ("video_uniformer.inference", "video_uniformer.export"),

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from video_uniformer import ClipSpec, create_uniformer
-from video_uniformer.training.callbacks.bad_videos import OK, SKIPPED
+from video_uniformer.outcomes import OK, SKIPPED
 from video_uniformer.training.optim import adamw, warmup_cosine
 from video_uniformer.training.tasks.classification import VideoClassification
 

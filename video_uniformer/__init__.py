@@ -4,8 +4,8 @@ from video_uniformer import _compat
 
 _compat.install()
 
+from video_uniformer.clip import ClipSpec  # noqa: E402
 from video_uniformer.data.decoding import open_video  # noqa: E402
-from video_uniformer.data.video.sampling import ClipSpec  # noqa: E402
 from video_uniformer.inference.classifier import load_classifier  # noqa: E402
 from video_uniformer.models.uniformer.network import create_uniformer  # noqa: E402
 from video_uniformer.weights.loading import load_weights  # noqa: E402

@@ -10,11 +10,12 @@ from torch import Tensor
 
 from benchmarks.decoding import OURS, write_moving_video
 from benchmarks.timing import Pair, Runner
+from video_uniformer.clip import ClipSpec
 from video_uniformer.data.annotations import Annotations, Sample
 from video_uniformer.data.decoding.guard.deadline import DecodeGuard
 from video_uniformer.data.video.dataset import VideoDataset
 from video_uniformer.data.video.reader import BadVideoPolicy, VideoReader
-from video_uniformer.data.video.sampling import ClipSpec, Sampler, eval_sampler, train_sampler
+from video_uniformer.data.video.sampling import Sampler, eval_sampler, train_sampler
 from video_uniformer.data.video.transforms import eval_transform, train_transform
 
 NUM_CLIPS = 12  # read in one run

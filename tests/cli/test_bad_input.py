@@ -144,7 +144,7 @@ MORE_BAD_SETTINGS = [
     ("data.decoder=decrod", "decoder is 'decrod'", "did you mean 'decord'?"),
     ("model.variant=smal", "variant is 'smal'", "did you mean 'small'?"),
     ("clip.size=16", "input has shape", "H and W of at least 32"),
-    ("clip.num_frames=0", "num_frames=0", "expected a whole number >= 1"),
+    ("clip.num_frames=0", "num_frames is 0", "expected a whole number >= 1"),
     ("task.fusion=mean", "fusion is 'mean'", "expected one of logits, probabilities"),
     ("trainer.accelerator=toaster", "toaster", ""),
     ("optim.schedule.warmup_epochs=1", "warmup_epochs is 1", "less than the 1 epochs"),

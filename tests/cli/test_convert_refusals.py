@@ -77,7 +77,7 @@ def test_nothing_is_replaced_without_force(
         (OURS, "--classes swapped.txt", "swapped.txt, which has the classes of .* in another ord"),
         (OURS, "--classes none.txt", "none.txt.*shipped lists: "),
         (OURS, "--stride four", "--stride is 'four', expected a number of frames, or 'segments'"),
-        (OURS, "--frames 0", "num_frames=0"),
+        (OURS, "--frames 0", "num_frames is 0"),
     ],
 )
 def test_option_that_contradicts_is_one_line(

@@ -240,8 +240,8 @@ def test_wrong_number_of_classes_is_one_line(run: Run, videos: Path, checkpoint:
     ("options", "message"),
     [
         (["--stride", "x"], "--stride is 'x', expected a number of frames, or 'segments'"),
-        (["--stride", "0"], "stride=0: expected a whole number >= 1"),
-        (["--frames", "0"], "num_frames=0: expected a whole number >= 1"),
+        (["--stride", "0"], "stride is 0, expected a whole number >= 1"),
+        (["--frames", "0"], "num_frames is 0, expected a whole number >= 1"),
         (["--top", "0"], "--top is 0, expected at least 1"),
         (["--device", "toaster"], "device is 'toaster', which cannot be used: "),
         (["--classes", "kinetics40"], "kinetics40: no such annotation file"),

@@ -9,8 +9,8 @@ import pytest
 import torch
 from PIL import Image
 
+from video_uniformer.outcomes import SALVAGED, SKIPPED
 from video_uniformer.reports.test_report import write_report
-from video_uniformer.training.callbacks.bad_videos import SALVAGED, SKIPPED
 from video_uniformer.training.metrics.scores import ScoreTable
 
 NAMES = ["walk", "sit, slowly", "fall"]

@@ -276,7 +276,7 @@ def test_own_order_is_not_the_alphabetical_one(labels: str) -> None:
 
 
 def test_unknown_labels_get_the_nearest() -> None:
-    message = r"labels='kinetics40': expected one of imagenet1k, .*; the nearest is 'kinetics400'"
+    message = r"labels is 'kinetics40', expected one of imagenet1k, .*; did you mean 'kinetics400'"
     with pytest.raises(ValueError, match=message):
         class_names("kinetics40")
 

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from video_uniformer.cli.errors import one_line_errors
+from video_uniformer.clip import ClipSpec
 from video_uniformer.data.annotations import read_class_names
-from video_uniformer.data.video.sampling import ClipSpec
 from video_uniformer.labels.names import match_key
 from video_uniformer.models.uniformer.network import UniFormer
 from video_uniformer.weights.keys import WRAPPERS, to_our_names, to_published_names

@@ -1,7 +1,6 @@
 """`video-uniformer-info`: what a network costs, stage by stage."""
 
 import argparse
-import difflib
 import json
 import re
 from dataclasses import asdict
@@ -16,6 +15,7 @@ from video_uniformer.models.cost import Cost, PartCost, measure
 from video_uniformer.models.uniformer.network import create_uniformer
 from video_uniformer.models.uniformer.stages import ATTENTIONS
 from video_uniformer.models.uniformer.variants import VARIANTS
+from video_uniformer.system.suggestions import nearest
 from video_uniformer.weights.releases import Release
 from video_uniformer.weights.zoo import find_release, nearest_release
 
@@ -95,7 +95,7 @@ def request(options: argparse.Namespace) -> Request:
 
 def _check_name(name: str) -> None:
     if name not in VARIANTS:
-        near = [*difflib.get_close_matches(name, VARIANTS, n=1), nearest_release(name)][0]
+        near = nearest(name, VARIANTS) or nearest_release(name)
         hint = f"; did you mean {near!r}?" if near else ""
         raise ValueError(
             f"network is {name!r}, expected one of {', '.join(VARIANTS)}, or a release{hint}"

@@ -1,6 +1,5 @@
 """Where the Hydra configs are, and a check of overrides that names the nearest right key."""
 
-import difflib
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
 import video_uniformer
+from video_uniformer.system.suggestions import did_you_mean, nearest
 
 
 def config_folder() -> Path:
@@ -87,8 +87,7 @@ def _choices(group: str, value: Any, options: list[str]) -> list[str]:
         names = getattr(value, "list", [value] if _is_one(value) else value)
     for name in names:
         if name not in options:
-            near = difflib.get_close_matches(str(name), options, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else f", expected {', '.join(options)}"
+            hint = did_you_mean(name, options) or f", expected {', '.join(options)}"
             raise ValueError(f"there is no {group}={'null' if value is None else name}{hint}")
     return names
 
@@ -119,7 +118,6 @@ def _nearest_key(key: str, known: Sequence[str]) -> str:
     as_long = [path for path in known if path.count(".") == key.count(".")]
     last = re.split(r"[./]", key)[-1]
     ends = {path.rsplit(".", 1)[-1]: path for path in reversed(known)}
-    near = difflib.get_close_matches(key, as_long, n=1, cutoff=0.75)
-    near = near or [ends[end] for end in difflib.get_close_matches(last, ends, n=1)]
-    near = near or [ends[end] for end in ends if last and end.startswith(f"{last}_")]
-    return f"; did you mean {near[0]!r}?" if near else "; +KEY=VALUE adds a new one"
+    near = nearest(key, as_long, cutoff=0.75) or ends.get(nearest(last, ends) or "")
+    near = near or next((ends[end] for end in ends if last and end.startswith(f"{last}_")), None)
+    return f"; did you mean {near!r}?" if near else "; +KEY=VALUE adds a new one"

@@ -12,12 +12,12 @@ from rich.console import Console
 from rich.table import Table
 
 from video_uniformer.cli.errors import checked_output, one_line_errors, reason
-from video_uniformer.collection.scan.page import show_name
 from video_uniformer.data.annotations import read_class_names
 from video_uniformer.data.annotations.folders import find_videos
 from video_uniformer.data.decoding.opening import DECODERS
 from video_uniformer.inference.classifier import Prediction, VideoClassifier, load_classifier
 from video_uniformer.reports.contact_sheet import save_contact_sheet
+from video_uniformer.system.printable import show_name
 
 EXAMPLES = """examples:
   video-uniformer-predict clip.mp4 --checkpoint outputs/best.ckpt

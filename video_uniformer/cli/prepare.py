@@ -20,7 +20,7 @@ from video_uniformer.collection.prepare import (
     write_lists,
 )
 from video_uniformer.collection.scan import Journal, Listing, read_sources
-from video_uniformer.collection.scan.page import show_name
+from video_uniformer.system.printable import show_name
 
 EXAMPLES = """examples:
   video-uniformer-prepare /data/videos /fast/videos

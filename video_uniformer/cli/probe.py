@@ -14,10 +14,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from video_uniformer.cli.errors import checked_output
-from video_uniformer.collection.scan.page import show_name
 from video_uniformer.data.annotations.folders import find_videos
 from video_uniformer.data.decoding.interface import VideoError
 from video_uniformer.data.decoding.probe import VideoFacts, probe_video
+from video_uniformer.system.printable import show_name
 from video_uniformer.system.processes import Task, run_killable
 
 EXAMPLES = """examples:

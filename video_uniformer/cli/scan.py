@@ -23,7 +23,7 @@ from video_uniformer.collection.scan import (
     summary,
     write_outputs,
 )
-from video_uniformer.collection.scan.page import show_name
+from video_uniformer.system.printable import show_name
 
 EXAMPLES = """examples:
   video-uniformer-scan train.csv val.csv --root /data/kinetics400

@@ -8,13 +8,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from video_uniformer.clip import ClipSpec
 from video_uniformer.data.decoding import Video, VideoError
 from video_uniformer.data.video.reader import BadVideoPolicy, VideoReader
-from video_uniformer.data.video.sampling import ClipSpec, eval_sampler
+from video_uniformer.data.video.sampling import eval_sampler
 from video_uniformer.data.video.transforms import eval_transform
 from video_uniformer.models.fuse import fuse_for_inference
 from video_uniformer.models.uniformer.network import UniFormer, from_config
 from video_uniformer.models.uniformer.variants import VARIANTS
+from video_uniformer.models.view_fusion import fuse_views
 from video_uniformer.weights.loading import load_weights
 from video_uniformer.weights.reading import Checkpoint, open_checkpoint
 
@@ -106,10 +108,7 @@ class VideoClassifier:
         frames, indices, problem = self._look(Path(path))
         views = self._transform(frames)
         logits_VK = self.network(views.to(self.device)).float()
-        if self.fusion == "logits":
-            probabilities = logits_VK.mean(0).softmax(0)
-        else:
-            probabilities = logits_VK.softmax(1).mean(0)
+        probabilities = fuse_views(logits_VK[None], self.fusion)[0].softmax(0)
         return Prediction(Path(path), probabilities.cpu(), self.class_names, indices, problem)
 
     def pictures(self, path: str | Path) -> Tensor:

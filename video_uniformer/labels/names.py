@@ -1,12 +1,12 @@
 """Class names and their order: reading them, and finding a class by its name."""
 
-import difflib
 import re
 from collections.abc import Callable, Iterable, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import NamedTuple, overload
 
+from video_uniformer.system.suggestions import nearest
 from video_uniformer.system.text_lines import Line, find_list, read_json, read_lines
 
 _INDEX = r"(?P<index>\d{1,9})"
@@ -56,7 +56,7 @@ class ClassLookup:
     ) -> None:
         if isinstance(names, str):
             raise ValueError(
-                f"{origin}={names!r}: expected a list of names; read_class_names makes it"
+                f"{origin} is {names!r}, expected a list of names; read_class_names makes it"
             )
         self.names = list(names)
         self._origin = origin
@@ -87,8 +87,8 @@ class ClassLookup:
         if index is not None:
             return index
         by_case = {known.casefold(): self.names[i] for known, i in self._indices.items()}
-        near = difflib.get_close_matches(self._key(name).casefold(), by_case, n=1)
-        hint = f"; the nearest is {by_case[near[0]]!r}" if near else ""
+        near = nearest(self._key(name).casefold(), by_case)
+        hint = f"; did you mean {by_case[near]!r}?" if near else ""
         raise line.error(
             f"unknown class name {name!r}, expected one of the {len(self.names)} "
             f"of {self._origin}{hint}"

@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from torchmetrics.functional.classification import multiclass_confusion_matrix
 
-from video_uniformer.training.callbacks.bad_videos import SKIPPED, STATUSES
+from video_uniformer.outcomes import SKIPPED, STATUSES
 from video_uniformer.training.metrics.scores import ScoreTable
 
 

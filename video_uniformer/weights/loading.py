@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from video_uniformer.labels.names import match_key
 from video_uniformer.weights.reading import Checkpoint, open_checkpoint
 
 
@@ -79,9 +80,9 @@ def class_order(theirs: Sequence[str], ours: Sequence[str], origin: str) -> list
     Raises:
         ValueError: the two are not the same set of names.
     """
-    places = {_match_key(name): place for place, name in enumerate(theirs)}
-    unknown = [name for name in ours if _match_key(name) not in places]
-    distinct = {_match_key(name) for name in ours}
+    places = {match_key(name): place for place, name in enumerate(theirs)}
+    unknown = [name for name in ours if match_key(name) not in places]
+    distinct = {match_key(name) for name in ours}
     if unknown or not len(distinct) == len(ours) == len(places) == len(theirs):
         which = f", {len(unknown)} of them unknown to it (first {unknown[0]!r})" if unknown else ""
         raise ValueError(
@@ -89,11 +90,7 @@ def class_order(theirs: Sequence[str], ours: Sequence[str], origin: str) -> list
             "expected the same names: other classes need a new head (reset_head=True, or "
             "task.load_weights.reset_head=true on the command line)"
         )
-    return [places[_match_key(name)] for name in ours]
-
-
-def _match_key(name: str) -> str:
-    return name.replace("_", " ")
+    return [places[match_key(name)] for name in ours]
 
 
 def load_weights(

@@ -8,7 +8,6 @@ import hashlib
 import json
 import os
 import re
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -17,6 +16,7 @@ import huggingface_hub
 from filelock import FileLock
 from huggingface_hub import constants, errors
 
+from video_uniformer.system.atomic import replacing
 from video_uniformer.weights.releases import Release
 from video_uniformer.weights.zoo import find_release, nearest_release
 
@@ -213,20 +213,12 @@ def _record(lock: Path, name: str, digest: str) -> str:
             entries = _read_lock(lock)
             if name not in entries:
                 entries[name] = digest
-                _write_atomically(lock, json.dumps(entries, indent=2, sort_keys=True) + "\n")
+                with replacing(lock) as temporary:
+                    text = json.dumps(entries, indent=2, sort_keys=True) + "\n"
+                    temporary.write_text(text, encoding="utf-8")
             return entries[name]
     except OSError as error:
         raise ValueError(
             f"lock file {lock} cannot be written ({error.strerror or error}); name another with "
             f"the environment variable {LOCK_VARIABLE}"
         ) from None
-
-
-def _write_atomically(path: Path, text: str) -> None:
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.")
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-        Path(temporary).replace(path)
-    finally:
-        Path(temporary).unlink(missing_ok=True)

@@ -6,10 +6,8 @@ safetensors file carries them as JSON under `classifier` in its metadata; `check
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import safetensors.torch
@@ -17,6 +15,7 @@ import torch
 from huggingface_hub import ModelCardData
 from torch import Tensor
 
+from video_uniformer.system.atomic import replacing
 from video_uniformer.weights.releases import Release
 from video_uniformer.weights.sources import DEFAULT_FILE, SCHEME
 from video_uniformer.weights.zoo import find_release
@@ -84,7 +83,7 @@ def save_published(
         return
     _check_ending(path, (".pth", ".pyth", ".pt", ".safetensors"))
     tensors = _compact(state)
-    with _replacing(path) as temporary:
+    with replacing(path) as temporary:
         torch.save(tensors if wrapper is None else {wrapper: tensors}, temporary)
 
 
@@ -101,7 +100,7 @@ def save_folder(folder: str | Path, state: Mapping[str, Tensor], facts: Mapping[
         ValueError: a fact is no plain value.
     """
     save_weights_and_facts(folder, state, facts)
-    with _replacing(Path(folder) / CARD_FILE) as temporary:
+    with replacing(Path(folder) / CARD_FILE) as temporary:
         temporary.write_text(model_card(facts, count_parameters(state)), encoding="utf-8")
 
 
@@ -115,7 +114,7 @@ def save_weights_and_facts(
 ) -> None:
     """As `save_folder`, but for the model card."""
     save_weights(Path(folder) / DEFAULT_FILE, state, facts)
-    with _replacing(Path(folder) / CONFIG_FILE) as temporary:
+    with replacing(Path(folder) / CONFIG_FILE) as temporary:
         temporary.write_text(_to_json(facts, indent=2) + "\n", encoding="utf-8")
 
 
@@ -139,7 +138,7 @@ def _write_safetensors(path: Path, state: Mapping[str, Tensor], metadata: dict[s
     header = {"__metadata__": metadata, **json.loads(bytes(content[8:start]))}
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
-    with _replacing(path) as temporary, temporary.open("wb") as file:
+    with replacing(path) as temporary, temporary.open("wb") as file:
         file.writelines((len(text).to_bytes(8, "little"), text, content[start:]))
 
 
@@ -154,16 +153,6 @@ def _compact(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         key: value.detach().cpu().clone(memory_format=torch.contiguous_format)
         for key, value in state.items()
     }
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """A file in the same folder that takes the place of `path` once it is written."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
-        temporary = Path(folder) / path.name
-        yield temporary
-        temporary.replace(path)
 
 
 def model_card(facts: Mapping[str, Any], parameters: int, repo: str = PLACEHOLDER) -> str:

@@ -5,11 +5,11 @@ from the authors' repositories on the Hugging Face hub. The networks of dense ta
 them, nor is UniFormer-S 32x4 for Kinetics-400, which was published but not released.
 """
 
-import difflib
 from importlib import resources
 
 from torchvision.models import ResNet50_Weights
 
+from video_uniformer.system.suggestions import did_you_mean, nearest
 from video_uniformer.weights.releases import (
     Release,
     fine_tuned_release,
@@ -141,8 +141,7 @@ def find_release(name: str) -> Release | None:
 
 def nearest_release(name: str) -> str | None:
     """The name of a release, or of its file, that `name` may be a misspelling of, or None."""
-    near = difflib.get_close_matches(name, [*RELEASES, *_BY_STEM], n=1)
-    return near[0] if near else None
+    return nearest(name, [*RELEASES, *_BY_STEM])
 
 
 def class_names(labels: str) -> list[str]:
@@ -160,9 +159,9 @@ def class_names(labels: str) -> list[str]:
     if labels == "imagenet1k":
         return list(ResNet50_Weights.IMAGENET1K_V1.meta["categories"])
     if labels not in LABELS:
-        near = difflib.get_close_matches(labels, LABELS, n=1)
-        hint = f"; the nearest is {near[0]!r}" if near else ""
         expected = ", ".join(("imagenet1k", *LABELS))
-        raise ValueError(f"labels={labels!r}: expected one of {expected}{hint}")
+        raise ValueError(
+            f"labels is {labels!r}, expected one of {expected}{did_you_mean(labels, LABELS)}"
+        )
     file = resources.files("video_uniformer").joinpath("labels", f"{labels}.txt")
     return file.read_text(encoding="utf-8").splitlines()

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from video_uniformer.collection.scan import FileReport, Item, Listing, Scan, find_all, write_outputs
-from video_uniformer.collection.scan.page import MOST_ROWS, show_name
+from video_uniformer.collection.scan.page import MOST_ROWS
 from video_uniformer.data.annotations import read_manifest
+from video_uniformer.system.printable import show_name
 
 ODD = tuple(
     os.fsdecode(name)

@@ -51,8 +51,8 @@ def test_split_class_folders_are_read_as_they_are(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("path", "hold_out", "message"),
     [
-        ("test", 5, "path='test': expected 'train' or 'val'"),
-        ("val", 1, "hold_out=1: expected at least 2 videos"),
+        ("test", 5, "path is 'test', expected 'train' or 'val'"),
+        ("val", 1, "hold_out is 1, expected at least 2 videos"),
         ("val", 5, "no class has 5 videos to hold one out for validation"),
     ],
 )
@@ -84,7 +84,7 @@ def test_folder_above_the_class_folders_is_refused(tmp_path: Path) -> None:
 
 def test_folder_that_is_no_class_is_refused(tmp_path: Path) -> None:
     write(tmp_path, "yogo/a.mp4", "")
-    with pytest.raises(ValueError, match=r"class folder 1, 'yogo': unknown .* nearest is 'yoga'"):
+    with pytest.raises(ValueError, match=r"class folder 1, 'yogo': unknown .* did you mean 'yoga'"):
         read_folders(root=tmp_path, class_names=["yoga"])
 
 

@@ -113,7 +113,7 @@ def test_list_in_root_goes_before_one_as_given(
             "a.mp4 Yogo\n",
             ["yoga", "run"],
             r"line 1, .*: unknown class name 'Yogo', expected one of "
-            r"the 2 of class_names; the nearest is 'yoga'",
+            r"the 2 of class_names; did you mean 'yoga'",
         ),
         (
             "a.mp4 xyz\n",
@@ -127,7 +127,7 @@ def test_list_in_root_goes_before_one_as_given(
         ),
         ("a.mp4 0\n", [], r"class_names: no class names, expected at least one"),
         ("a.mp4 0\n", ["x", ""], r"class_names: class 1 is '', expected a name"),
-        ("a.mp4 0\n", "kinetics400", r"class_names='kinetics400': expected a list of names"),
+        ("a.mp4 0\n", "kinetics400", r"class_names is 'kinetics400', expected a list of names"),
     ],
 )
 def test_list_is_refused(tmp_path: Path, text: str, names: list[str] | None, message: str) -> None:

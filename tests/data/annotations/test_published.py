@@ -130,7 +130,7 @@ def test_something_takes_the_published_order(tmp_path: Path) -> None:
         (
             [{"id": "4", "template": "Closin [something]"}],
             r"entry 1, '4': unknown class name 'Closin something', expected one of the 2 of "
-            r".*labels\.json; the nearest is 'Closing something'",
+            r".*labels\.json; did you mean 'Closing something'",
         ),
     ],
 )
@@ -180,7 +180,7 @@ def test_ucf101_takes_the_given_order(tmp_path: Path) -> None:
         ("", r"split\.txt: no videos in the list, expected lines 'class/video\.avi label'"),
         ("a.avi 1\n", r"line 1, 'a\.avi 1': expected 'class/video\.avi'"),
         ("YoYo/a.avi 1\n", r"line 1, .*: label 1 does not fit the folder 'YoYo', expected 2 as in"),
-        ("Yoyo/a.avi 2\n", r"unknown class name 'Yoyo', .*classInd\.txt; the nearest is 'YoYo'"),
+        ("Yoyo/a.avi 2\n", r"unknown class name 'Yoyo', .*classInd\.txt; did you mean 'YoYo'"),
     ],
 )
 def test_ucf101_split_is_refused(tmp_path: Path, text: str, message: str) -> None:
@@ -216,7 +216,7 @@ def test_hmdb51_split_is_read(tmp_path: Path, subset: str, expected: list[tuple[
 @pytest.mark.parametrize(
     ("split", "subset", "error", "message"),
     [
-        (1, "val", ValueError, "subset='val': expected 'train' or 'test'"),
+        (1, "val", ValueError, "subset is 'val', expected 'train' or 'test'"),
         (
             2,
             "test",

@@ -13,12 +13,12 @@ import torch
 from listed_videos import CLIP, with_policy
 from torch import Tensor
 
+from video_uniformer.clip import ClipSpec
 from video_uniformer.data.annotations import read_list
 from video_uniformer.data.decoding import VideoError
 from video_uniformer.data.video import sampling
 from video_uniformer.data.video.dataset import VideoDataset
 from video_uniformer.data.video.reader import BadVideoPolicy
-from video_uniformer.data.video.sampling import ClipSpec
 from video_uniformer.data.video.transforms import eval_transform, train_transform
 
 

@@ -12,20 +12,19 @@ from listed_videos import CLIP, with_policy
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from video_uniformer.clip import ClipSpec
 from video_uniformer.data.annotations import read_list
 from video_uniformer.data.decoding import Video, VideoError, open_video
 from video_uniformer.data.video import sampling
 from video_uniformer.data.video.dataset import VideoDataset
 from video_uniformer.data.video.reader import (
     OK,
-    SKIPPED,
-    SUBSTITUTED,
     BadVideoPolicy,
     Quarantine,
     VideoReader,
 )
-from video_uniformer.data.video.sampling import ClipSpec
 from video_uniformer.data.video.transforms import eval_transform, train_transform
+from video_uniformer.outcomes import SKIPPED, SUBSTITUTED
 
 
 @pytest.mark.parametrize("deadline_seconds", [None, 20])

@@ -122,11 +122,11 @@ def test_mixing_stays_on_the_device(cutmix_prob: float) -> None:
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ({"num_classes": 0}, "num_classes=0: expected a whole number >= 1"),
-        ({"mixup_alpha": -1}, "mixup_alpha=-1: expected a number >= 0, where 0 means off"),
-        ({"cutmix_alpha": float("nan")}, "cutmix_alpha=nan: expected a number >= 0"),
-        ({"cutmix_prob": 1.5}, "cutmix_prob=1.5: expected 0 to 1"),
-        ({"label_smoothing": 1.0}, "label_smoothing=1.0: expected 0 to below 1"),
+        ({"num_classes": 0}, "num_classes is 0, expected a whole number >= 1"),
+        ({"mixup_alpha": -1}, "mixup_alpha is -1, expected a number >= 0, where 0 means off"),
+        ({"cutmix_alpha": float("nan")}, "cutmix_alpha is nan, expected a number >= 0"),
+        ({"cutmix_prob": 1.5}, "cutmix_prob is 1.5, expected 0 to 1"),
+        ({"label_smoothing": 1.0}, "label_smoothing is 1.0, expected 0 to below 1"),
     ],
 )
 def test_mixing_refuses_setting(setting: dict[str, float], message: str) -> None:
@@ -140,8 +140,8 @@ def test_mixing_refuses_setting(setting: dict[str, float], message: str) -> None
         (grey_batch(1), torch.tensor([0]), "at least 2 clips per process; raise data.batch_size"),
         (grey_batch(2), torch.tensor([0, 4]), "labels from 0 to 4: expected 0 to 3"),
         (grey_batch(2), torch.tensor([-1, 0]), "labels from -1 to 0: expected 0 to 3"),
-        (grey_batch(2), torch.tensor([0]), r"labels=torch.int64 \(1,\): expected integers"),
-        (grey_batch(2), torch.tensor([0.0, 1.0]), "labels=torch.float32"),
+        (grey_batch(2), torch.tensor([0]), r"labels is torch.int64 \(1,\), expected integers"),
+        (grey_batch(2), torch.tensor([0.0, 1.0]), "labels is torch.float32"),
         (grey_batch(2)[:, :, 0], torch.tensor([0, 1]), r"expected floating \(N, C, T, H, W\)"),
         (grey_batch(2).byte(), torch.tensor([0, 1]), r"video=torch.uint8"),
     ],

@@ -289,12 +289,12 @@ def test_augmentation_reaches_worker_processes() -> None:
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ({"num_ops": 0}, "num_ops=0: expected a whole number, 1 to 15"),
-        ({"num_ops": 16}, "num_ops=16: expected a whole number, 1 to 15"),
-        ({"magnitude": 11}, "magnitude=11: expected 0 to 10"),
-        ({"std": -0.5}, "std=-0.5: expected a number >= 0"),
-        ({"increasing": 1}, "increasing=1: expected true or false"),
-        ({"prob": 1.5}, "prob=1.5: expected 0 to 1"),
+        ({"num_ops": 0}, "num_ops is 0, expected a whole number, 1 to 15"),
+        ({"num_ops": 16}, "num_ops is 16, expected a whole number, 1 to 15"),
+        ({"magnitude": 11}, "magnitude is 11, expected 0 to 10"),
+        ({"std": -0.5}, "std is -0.5, expected a number >= 0"),
+        ({"increasing": 1}, "increasing is 1, expected true or false"),
+        ({"prob": 1.5}, "prob is 1.5, expected 0 to 1"),
     ],
 )
 def test_rand_augment_refuses(setting: dict[str, Any], message: str) -> None:

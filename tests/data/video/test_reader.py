@@ -16,19 +16,11 @@ from video_uniformer.data.decoding import Video, VideoError, open_video
 from video_uniformer.data.decoding.guard.deadline import DeadlineError
 from video_uniformer.data.video.reader import (
     OK,
-    SALVAGED,
-    SKIPPED,
-    STATUSES,
     BadVideoPolicy,
     Quarantine,
     VideoReader,
 )
-from video_uniformer.training.callbacks import bad_videos as accounts
-
-
-def test_statuses_are_those_of_the_accounts() -> None:
-    assert STATUSES == accounts.STATUSES
-    assert (OK, SALVAGED, SKIPPED) == (accounts.OK, accounts.SALVAGED, accounts.SKIPPED)
+from video_uniformer.outcomes import SALVAGED, SKIPPED
 
 
 @pytest.mark.parametrize(

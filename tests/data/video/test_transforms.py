@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torchvision.transforms import RandomResizedCrop
 
+from video_uniformer.clip import ClipSpec
 from video_uniformer.data.video.rand_augment import create_rand_augment
-from video_uniformer.data.video.sampling import ClipSpec
 from video_uniformer.data.video.transforms import eval_transform, train_transform
 
 SPEC = ClipSpec(num_frames=4, stride=2, size=32)
@@ -102,7 +102,7 @@ def test_validation_takes_another_number_of_crops() -> None:
 
 
 def test_eval_transform_refuses_other_numbers_of_crops() -> None:
-    with pytest.raises(ValueError, match="num_crops=2: expected 1 or 3"):
+    with pytest.raises(ValueError, match="num_crops is 2, expected 1 or 3"):
         eval_transform(SPEC, num_crops=2)
 
 
@@ -288,16 +288,16 @@ def test_default_rand_augment_is_that_of_kinetics() -> None:
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ({"num_views": 0}, "num_views=0: expected a whole number >= 1"),
-        ({"flip_prob": -0.1}, "flip_prob=-0.1: expected 0 to 1"),
-        ({"erase_prob": 2}, "erase_prob=2: expected 0 to 1"),
-        ({"scale": (0.5, 1.5)}, r"scale=\(0.5, 1.5\): expected two shares"),
-        ({"ratio": [2.0, 1.0]}, r"ratio=\[2.0, 1.0\]: expected two numbers"),
+        ({"num_views": 0}, "num_views is 0, expected a whole number >= 1"),
+        ({"flip_prob": -0.1}, "flip_prob is -0.1, expected 0 to 1"),
+        ({"erase_prob": 2}, "erase_prob is 2, expected 0 to 1"),
+        ({"scale": (0.5, 1.5)}, r"scale is \(0.5, 1.5\), expected two shares"),
+        ({"ratio": [2.0, 1.0]}, r"ratio is \[2.0, 1.0\], expected two numbers"),
         (
             {"rand_augment": {"magnitud": 7}},
-            r"rand_augment={'magnitud': 7}: expected None or a map",
+            r"rand_augment is {'magnitud': 7}, expected None or a map",
         ),
-        ({"rand_augment": {"magnitude": 70}}, "magnitude=70: expected 0 to 10"),
+        ({"rand_augment": {"magnitude": 70}}, "magnitude is 70, expected 0 to 10"),
     ],
 )
 def test_train_transform_refuses(setting: dict[str, Any], message: str) -> None:

@@ -22,10 +22,8 @@ from video_uniformer.data.video.reader import BadVideoPolicy, Quarantine, VideoR
 from video_uniformer.data.video.sampling import eval_sampler as eval_sampler
 from video_uniformer.data.video.sampling import train_sampler
 from video_uniformer.data.video.transforms import eval_transform, train_transform
+from video_uniformer.outcomes import SALVAGED, SKIPPED, SUBSTITUTED
 from video_uniformer.training.callbacks.bad_videos import (
-    SALVAGED,
-    SKIPPED,
-    SUBSTITUTED,
     BadVideos,
     gather_items,
     problems_of,

@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from video_uniformer.training.callbacks.bad_videos import SALVAGED, SKIPPED
-from video_uniformer.training.metrics.scores import ScoreTable, VideoScores, fuse_views
+from video_uniformer.models.view_fusion import fuse_views
+from video_uniformer.outcomes import SALVAGED, SKIPPED
+from video_uniformer.training.metrics.scores import ScoreTable, VideoScores
 
 # One video, two views, two classes: probabilities 0.8 and 0.4 of the first class.
 TWO_VIEWS = torch.tensor([[[math.log(8), math.log(2)], [math.log(4), math.log(6)]]])

@@ -11,7 +11,7 @@ from tiny_task import Data, Fixed, Recorder, logged, make_task, make_trainer
 from torch import Tensor
 
 from video_uniformer.data.video.mixing import Mixing
-from video_uniformer.training.callbacks.bad_videos import SALVAGED, SKIPPED, SUBSTITUTED
+from video_uniformer.outcomes import SALVAGED, SKIPPED, SUBSTITUTED
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:.*does not have many workers", "ignore:.*LeafSpec.*:FutureWarning"

@@ -5,9 +5,10 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
+from video_uniformer.clip import ClipSpec
 from video_uniformer.data.annotations import Annotations, Sample
 from video_uniformer.data.video.dataset import VideoDataset
-from video_uniformer.data.video.sampling import ClipSpec, train_sampler
+from video_uniformer.data.video.sampling import train_sampler
 from video_uniformer.data.video.transforms import train_transform
 
 CLIP = ClipSpec(num_frames=16, stride=4, size=224)

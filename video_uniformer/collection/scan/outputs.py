@@ -14,8 +14,9 @@ from typing import Any
 from video_uniformer.collection.scan.findings import Finding, Scan
 from video_uniformer.collection.scan.inspection import OK, STATUSES, FileReport
 from video_uniformer.collection.scan.listing import Item
-from video_uniformer.collection.scan.page import show_name, write_page
+from video_uniformer.collection.scan.page import write_page
 from video_uniformer.data.annotations.manifest import KEY_COLUMNS, encode_name
+from video_uniformer.system.printable import show_name
 
 FACTS = (
     *("codec", "container", "pixel_format", "width", "height", "fps", "rate", "listed_frames"),

@@ -7,6 +7,7 @@ from pathlib import Path
 from video_uniformer.collection.scan.findings import Finding, Scan
 from video_uniformer.collection.scan.inspection import OK
 from video_uniformer.collection.scan.listing import Item
+from video_uniformer.system.printable import show_name
 
 MOST_ROWS = 300
 """Rows of a table about one finding; the manifest has all."""
@@ -52,12 +53,6 @@ _HEADINGS = (
     *("picture", "video", "split", "label", "status", "frames", "codec", "size", "fps"),
     *("key frames", "seconds", "reason"),
 )
-
-
-def show_name(text: str) -> str:
-    r"""Text as one printable line: bytes that are not UTF-8 as \xNN, control characters as \n."""
-    shown = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in shown)
 
 
 def write_page(file: Path, scan: Scan, findings: Sequence[Finding]) -> None:

@@ -136,9 +136,9 @@ def read_split_folders(
             out, or a folder is refused by `read_folders`.
     """
     if path not in ("train", "val"):
-        raise ValueError(f"path={path!r}: expected 'train' or 'val'")
+        raise ValueError(f"path is {path!r}, expected 'train' or 'val'")
     if hold_out < 2:
-        raise ValueError(f"hold_out={hold_out}: expected at least 2 videos")
+        raise ValueError(f"hold_out is {hold_out}, expected at least 2 videos")
     if (Path(root) / "train").is_dir():
         return read_folders(path, root=root, class_names=class_names)
     samples, names = read_folders(root=root, class_names=class_names)

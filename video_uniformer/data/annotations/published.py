@@ -257,7 +257,7 @@ def read_hmdb51(
         ValueError: `subset` is neither, a line has another format, or no video is in the subset.
     """
     if subset not in _HMDB51_USES:
-        raise ValueError(f"subset={subset!r}: expected 'train' or 'test'")
+        raise ValueError(f"subset is {subset!r}, expected 'train' or 'test'")
     lists = _find_hmdb51_lists(path, split, root)
     rows = []
     for class_name, file in lists.items():

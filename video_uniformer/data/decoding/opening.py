@@ -1,6 +1,5 @@
 """The one way to open a video: by path, whatever it is and whichever decoder reads it."""
 
-import difflib
 import importlib.util
 import stat
 from pathlib import Path
@@ -12,6 +11,7 @@ from video_uniformer.data.decoding.mp4 import UnsuitableError
 from video_uniformer.data.decoding.pyav_reader import PyAVVideo
 from video_uniformer.data.decoding.salvage import salvage_video
 from video_uniformer.data.decoding.scaling import check_short_side
+from video_uniformer.system.suggestions import did_you_mean
 
 __all__ = ["DECODERS", "Video", "VideoError", "open_video"]
 
@@ -49,7 +49,9 @@ def open_video(
     """
     if decoder not in DECODERS:
         names = f"{', '.join(DECODERS[:-1])} or {DECODERS[-1]}"
-        raise ValueError(f"decoder is {decoder!r}, expected {names}{_hint(decoder)}")
+        raise ValueError(
+            f"decoder is {decoder!r}, expected {names}{did_you_mean(decoder, DECODERS, cutoff=0.4)}"
+        )
     check_short_side(short_side)
     if decoder == "torchcodec":
         _check_torchcodec()
@@ -66,11 +68,6 @@ def open_video(
     if decoder == "torchcodec":
         return _open_with_torchcodec(path, num_frames)
     return _open_with_decord(path, decoder, num_frames)
-
-
-def _hint(decoder: str) -> str:
-    nearest = difflib.get_close_matches(decoder, DECODERS, n=1, cutoff=0.4)
-    return f"; did you mean {nearest[0]!r}?" if nearest else ""
 
 
 def _is_folder(path: Path) -> bool:

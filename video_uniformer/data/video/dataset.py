@@ -12,13 +12,12 @@ from torch.utils.data import Dataset
 from video_uniformer.data.annotations import Annotations
 from video_uniformer.data.decoding import Video, VideoError
 from video_uniformer.data.video.reader import (
-    SKIPPED,
-    SUBSTITUTED,
     BadVideoPolicy,
     Reading,
     VideoReader,
 )
 from video_uniformer.data.video.sampling import Sampler
+from video_uniformer.outcomes import SKIPPED, SUBSTITUTED
 
 _MOST_SUBSTITUTES = 10
 _BLACK_PIXELS = 64  # of each side; any would do, transforms scale
@@ -47,7 +46,7 @@ class VideoDataset(Dataset[dict[str, Any]]):
 
     Shape:
         items hold `video` (V, C, T, H, W), `label` () and `video_index` (), the place in the list;
-        `status` () is a place in `bad_videos.STATUSES` and `problem` says what is wrong, "" where
+        `status` () is a place in `outcomes.STATUSES` and `problem` says what is wrong, "" where
         nothing is. A skipped video is a black clip; a substituted one has the label of the video
         that stands in, and its own index and problem.
 

@@ -42,11 +42,11 @@ class Mixing:
         label_smoothing: float = 0.1,
     ) -> None:
         if type(num_classes) is not int or num_classes < 1:
-            raise ValueError(f"num_classes={num_classes!r}: expected a whole number >= 1")
+            raise ValueError(f"num_classes is {num_classes!r}, expected a whole number >= 1")
         if not 0 <= cutmix_prob <= 1:
-            raise ValueError(f"cutmix_prob={cutmix_prob!r}: expected 0 to 1")
+            raise ValueError(f"cutmix_prob is {cutmix_prob!r}, expected 0 to 1")
         if not 0 <= label_smoothing < 1:
-            raise ValueError(f"label_smoothing={label_smoothing!r}: expected 0 to below 1")
+            raise ValueError(f"label_smoothing is {label_smoothing!r}, expected 0 to below 1")
         _check_alpha("mixup_alpha", mixup_alpha)
         _check_alpha("cutmix_alpha", cutmix_alpha)
         self.num_classes = num_classes
@@ -79,8 +79,8 @@ class Mixing:
         integer = not (labels.is_floating_point() or labels.dtype == torch.bool)
         if labels.shape != video.shape[:1] or not integer:
             raise ValueError(
-                f"labels={labels.dtype} {tuple(labels.shape)}: expected integers, one for each of "
-                f"{len(video)} clips"
+                f"labels is {labels.dtype} {tuple(labels.shape)}, expected integers, one for "
+                f"each of {len(video)} clips"
             )
         if self._mix is not None and len(video) < 2:
             raise ValueError(
@@ -96,4 +96,4 @@ class Mixing:
 
 def _check_alpha(name: str, alpha: float) -> None:
     if not 0 <= alpha < math.inf:
-        raise ValueError(f"{name}={alpha!r}: expected a number >= 0, where 0 means off")
+        raise ValueError(f"{name} is {alpha!r}, expected a number >= 0, where 0 means off")

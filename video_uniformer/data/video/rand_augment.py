@@ -53,15 +53,17 @@ def create_rand_augment(
         ValueError: An argument is out of range.
     """
     if type(num_ops) is not int or not 1 <= num_ops <= len(_OPERATIONS):
-        raise ValueError(f"num_ops={num_ops!r}: expected a whole number, 1 to {len(_OPERATIONS)}")
+        raise ValueError(
+            f"num_ops is {num_ops!r}, expected a whole number, 1 to {len(_OPERATIONS)}"
+        )
     if not 0 <= magnitude <= 10:
-        raise ValueError(f"magnitude={magnitude!r}: expected 0 to 10")
+        raise ValueError(f"magnitude is {magnitude!r}, expected 0 to 10")
     if not 0 <= std < math.inf:
-        raise ValueError(f"std={std!r}: expected a number >= 0")
+        raise ValueError(f"std is {std!r}, expected a number >= 0")
     if type(increasing) is not bool:
-        raise ValueError(f"increasing={increasing!r}: expected true or false")
+        raise ValueError(f"increasing is {increasing!r}, expected true or false")
     if not 0 <= prob <= 1:
-        raise ValueError(f"prob={prob!r}: expected 0 to 1")
+        raise ValueError(f"prob is {prob!r}, expected 0 to 1")
     operations = {**_OPERATIONS, **_INCREASING} if increasing else _OPERATIONS
     transforms = [
         AugmentTransform(

@@ -1,6 +1,5 @@
 """What a run does with videos that cannot be read, and the list of those that it sets aside."""
 
-import difflib
 import errno
 import json
 import os
@@ -16,9 +15,9 @@ from torch import Tensor
 from video_uniformer.data.decoding.guard.deadline import DeadlineError, DecodeGuard, KilledError
 from video_uniformer.data.decoding.interface import system_errno
 from video_uniformer.data.decoding.opening import Video, VideoError, open_video
+from video_uniformer.outcomes import OK, SALVAGED, SKIPPED
+from video_uniformer.system.suggestions import did_you_mean
 
-STATUSES = ("ok", "salvaged", "skipped", "substituted")
-OK, SALVAGED, SKIPPED, SUBSTITUTED = range(4)
 CHOICES = ("raise", "skip", "substitute", "salvage")
 
 _RETRY_PAUSE_SECONDS = 1.0
@@ -93,8 +92,7 @@ def _is_number(value: object) -> bool:
 
 def _check_choice(name: str, value: str) -> None:
     if value not in CHOICES:
-        near = difflib.get_close_matches(str(value), CHOICES, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
+        hint = did_you_mean(value, CHOICES)
         raise ValueError(f"{name} is {value!r}, expected one of {', '.join(CHOICES)}{hint}")
 
 

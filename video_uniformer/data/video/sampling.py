@@ -1,4 +1,4 @@
-"""Which frames of a video the network sees: the clip specification and its samplers.
+"""Which frames of a video the network sees.
 
 A sampler turns the number of playable frames into 0-based frame numbers `(clips, T)` and never sees
 a file. All arithmetic is that of the published networks; a short video repeats its last frame.
@@ -8,12 +8,13 @@ same length, and takes the frames that are shown at those times.
 """
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import partial
-from typing import Literal, Protocol
+from typing import Protocol
 
 import torch
+
+from video_uniformer.clip import ClipSpec, check_count
 
 ORDERS = ("in_order", "shuffled", "still")
 
@@ -29,64 +30,6 @@ class Sampler(Protocol):
 
     def __call__(self, total_frames: int, times: torch.Tensor | None = None, /) -> torch.Tensor:
         """Choose frames of a video with `total_frames` playable frames."""
-
-
-@dataclass(frozen=True)
-class ClipSpec:
-    """Everything that turns a video into the network's input.
-
-    Checkpoints hold it as plain types: `ClipSpec(**dataclasses.asdict(spec))` equals `spec`, also
-    when JSON or YAML have made lists of the tuples.
-
-    Attributes:
-        num_frames: Frames T of one clip.
-        stride: Frames from one sampled frame to the next (dense clips), or None for segments: one
-            frame from each of T equal parts of the whole video.
-        size: Height and width of the network's input, pixels.
-        num_clips: Clips per video in testing.
-        num_crops: Crops per clip in testing: 1 (centre) or 3 (along the longer side).
-        mean: Per channel of the network's input, for values in [0, 1].
-        std: Per channel of the network's input, for values in [0, 1].
-        channel_order: "rgb", or "bgr" for the published networks that were trained on frame
-            folders, which OpenCV had read.
-        by: "frame" counts `stride` and parts in frames; "time" in frames of the mean rate, for
-            videos of variable rate. Where the rate is constant both are the same.
-
-    Raises:
-        ValueError: A field is outside what is said above.
-    """
-
-    num_frames: int
-    stride: int | None
-    size: int
-    num_clips: int = 1
-    num_crops: int = 1
-    mean: tuple[float, float, float] = (0.45, 0.45, 0.45)
-    std: tuple[float, float, float] = (0.225, 0.225, 0.225)
-    channel_order: Literal["rgb", "bgr"] = "rgb"
-    by: Literal["frame", "time"] = "frame"
-
-    def __post_init__(self) -> None:
-        for name in ("num_frames", "size", "num_clips"):
-            _check_count(name, getattr(self, name))
-        if self.stride is not None and (type(self.stride) is not int or self.stride < 1):
-            raise ValueError(f"stride={self.stride!r}: expected a whole number >= 1, or None")
-        if type(self.num_crops) is not int or self.num_crops not in (1, 3):
-            raise ValueError(f"num_crops={self.num_crops!r}: expected 1 or 3")
-        if self.channel_order not in ("rgb", "bgr"):
-            raise ValueError(f"channel_order={self.channel_order!r}: expected 'rgb' or 'bgr'")
-        if self.by not in ("frame", "time"):
-            raise ValueError(f"by={self.by!r}: expected 'frame' or 'time'")
-        for name in ("mean", "std"):
-            object.__setattr__(self, name, _three_floats(name, getattr(self, name)))
-        if min(self.std) <= 0:
-            raise ValueError(f"std={self.std!r}: expected three numbers > 0")
-
-    @property
-    def span(self) -> int | None:
-        """Frames from the first to the last of a dense clip, both included; None for segments."""
-        # Official: (T - 1) stride + 1 would be natural; dense_clip stretches the clip.
-        return None if self.stride is None else self.num_frames * self.stride
 
 
 def dense_clip(total_frames: int, start: float, *, num_frames: int, stride: int) -> torch.Tensor:
@@ -242,9 +185,9 @@ def eval_sampler(
         ValueError: `num_clips` is below 1, or there is no such order.
     """
     num_clips = spec.num_clips if num_clips is None else num_clips
-    _check_count("num_clips", num_clips)
+    check_count("num_clips", num_clips)
     if order not in ORDERS:
-        raise ValueError(f"order={order!r}: expected one of {', '.join(ORDERS)}")
+        raise ValueError(f"order is {order!r}, expected one of {', '.join(ORDERS)}")
     draw = (
         partial(segments_uniform, num_frames=spec.num_frames, num_clips=num_clips)
         if spec.stride is None
@@ -297,7 +240,7 @@ def _sample(
 
 def _checked_times(times: torch.Tensor | None, total_frames: int) -> torch.Tensor:
     if times is None:
-        raise ValueError("times=None: expected the frames' times for sampling by time")
+        raise ValueError("times is None, expected the frames' times for sampling by time")
     if times.shape != (total_frames,):
         raise ValueError(
             f"times has shape {tuple(times.shape)}: expected one for each of {total_frames} frames"
@@ -313,18 +256,6 @@ def _borders(total_frames: int, num_frames: int) -> torch.Tensor:
 
 def _check_counts(total_frames: int, **counts: int) -> None:
     if total_frames < 1:
-        raise ValueError(f"total_frames={total_frames}: expected a video of at least 1 frame")
+        raise ValueError(f"total_frames is {total_frames}, expected a video of at least 1 frame")
     for name, count in counts.items():
-        _check_count(name, count)
-
-
-def _check_count(name: str, count: int) -> None:
-    if type(count) is not int or count < 1:
-        raise ValueError(f"{name}={count!r}: expected a whole number >= 1")
-
-
-def _three_floats(name: str, values: Sequence[float]) -> tuple[float, float, float]:
-    numbers = list(values) if isinstance(values, Sequence) else []
-    if len(numbers) != 3 or not all(isinstance(number, (int, float)) for number in numbers):
-        raise ValueError(f"{name}={values!r}: expected three numbers, one per channel")
-    return float(numbers[0]), float(numbers[1]), float(numbers[2])
+        check_count(name, count)

@@ -17,8 +17,8 @@ import torch.nn.functional as F
 from pytorchvideo.transforms.functional import short_side_scale, uniform_crop
 from torchvision.transforms import RandomErasing, RandomResizedCrop
 
+from video_uniformer.clip import ClipSpec
 from video_uniformer.data.video.rand_augment import create_rand_augment
-from video_uniformer.data.video.sampling import ClipSpec
 
 VideoTransform = Callable[[torch.Tensor], torch.Tensor]
 """From uint8 (clips, T, H, W, 3) to float32 (V, C, T, H, W)."""
@@ -102,21 +102,23 @@ def _check_ranges(
     ratio: Sequence[float],
 ) -> None:
     if type(num_views) is not int or num_views < 1:
-        raise ValueError(f"num_views={num_views!r}: expected a whole number >= 1")
+        raise ValueError(f"num_views is {num_views!r}, expected a whole number >= 1")
     for name, prob in (("flip_prob", flip_prob), ("erase_prob", erase_prob)):
         if not 0 <= prob <= 1:
-            raise ValueError(f"{name}={prob!r}: expected 0 to 1")
+            raise ValueError(f"{name} is {prob!r}, expected 0 to 1")
     if len(scale) != 2 or not 0 < scale[0] <= scale[1] <= 1:
-        raise ValueError(f"scale={scale!r}: expected two shares, 0 < smallest <= largest <= 1")
+        raise ValueError(f"scale is {scale!r}, expected two shares, 0 < smallest <= largest <= 1")
     if len(ratio) != 2 or not 0 < ratio[0] <= ratio[1]:
-        raise ValueError(f"ratio={ratio!r}: expected two numbers, 0 < smallest <= largest")
+        raise ValueError(f"ratio is {ratio!r}, expected two numbers, 0 < smallest <= largest")
 
 
 def _create_checked(settings: Mapping[str, Any]) -> VideoTransform:
     """`create_rand_augment` from a mapping, such as a config holds."""
     known = ("num_ops", "magnitude", "std", "increasing", "prob")
     if not isinstance(settings, Mapping) or not set(settings) <= set(known):
-        raise ValueError(f"rand_augment={settings!r}: expected None or a mapping with keys {known}")
+        raise ValueError(
+            f"rand_augment is {settings!r}, expected None or a mapping with keys {known}"
+        )
     return create_rand_augment(**settings)
 
 

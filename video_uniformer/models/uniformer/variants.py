@@ -1,7 +1,8 @@
 """The family as a table: what tells one UniFormer from another."""
 
-import difflib
 from typing import NamedTuple
+
+from video_uniformer.system.suggestions import did_you_mean
 
 
 class Variant(NamedTuple):
@@ -63,7 +64,6 @@ def find_variant(name: str) -> Variant:
         ValueError: there is none; the message suggests the nearest name.
     """
     if name not in VARIANTS:
-        near = difflib.get_close_matches(str(name), VARIANTS, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
+        hint = did_you_mean(name, VARIANTS)
         raise ValueError(f"variant is {name!r}, expected one of {sorted(VARIANTS)}{hint}")
     return VARIANTS[name]

@@ -10,8 +10,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 import torch.distributed
 from lightning import Callback, LightningModule, Trainer
 
-STATUSES = ("ok", "salvaged", "skipped", "substituted")
-OK, SALVAGED, SKIPPED, SUBSTITUTED = range(4)
+from video_uniformer.outcomes import STATUSES
 
 _NUM_NAMED = 3
 

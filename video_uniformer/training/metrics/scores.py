@@ -11,31 +11,10 @@ from torchmetrics import Metric
 from torchmetrics.functional.classification import multiclass_accuracy
 from torchmetrics.utilities.data import dim_zero_cat
 
-from video_uniformer.training.callbacks.bad_videos import SKIPPED, gather_items
-
-FUSIONS = ("logits", "probabilities")
+from video_uniformer.outcomes import SKIPPED
+from video_uniformer.training.callbacks.bad_videos import gather_items
 
 _COLUMNS = ("video_index", "label", "scores", "status")
-
-
-def fuse_views(logits_BVK: Tensor, fusion: str) -> Tensor:
-    """Fuse the views of each video into one row of scores.
-
-    Args:
-        logits_BVK: (B, V, K), V views of each of B videos.
-        fusion: "logits" averages logits (published); "probabilities" averages softmax outputs.
-
-    Shape:
-        (B, V, K) -> (B, K): logits, or log-probabilities; a softmax makes both probabilities.
-
-    Raises:
-        ValueError: an unknown fusion.
-    """
-    if fusion == "logits":
-        return logits_BVK.mean(1)
-    if fusion == "probabilities":
-        return logits_BVK.softmax(-1).mean(1).log()
-    raise ValueError(f"fusion is {fusion!r}, expected one of {', '.join(FUSIONS)}")
 
 
 class ScoreTable(NamedTuple):
@@ -46,7 +25,7 @@ class ScoreTable(NamedTuple):
         label: (N,) class.
         scores: (N, K) float32, fused over views; a softmax makes them probabilities. NaN for videos
             that were skipped.
-        status: (N,) place in `accounts.STATUSES`.
+        status: (N,) place in `outcomes.STATUSES`.
         problem: N texts, what is wrong with each video; "" where nothing is.
     """
 

@@ -14,8 +14,10 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from video_uniformer.training.callbacks.bad_videos import SKIPPED, SUBSTITUTED, problems_of
-from video_uniformer.training.metrics.scores import FUSIONS, ScoreTable, VideoScores, fuse_views
+from video_uniformer.models.view_fusion import FUSIONS, fuse_views
+from video_uniformer.outcomes import SKIPPED, SUBSTITUTED
+from video_uniformer.training.callbacks.bad_videos import problems_of
+from video_uniformer.training.metrics.scores import ScoreTable, VideoScores
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -45,7 +47,7 @@ class VideoClassification(LightningModule):
 
     Shape:
         batches hold `video` (B, V, C, T, H, W), `label` (B,), `video_index` (B,); and, unless all
-        is well, `status` (B,), places in `accounts.STATUSES`, with B texts `problem`.
+        is well, `status` (B,), places in `outcomes.STATUSES`, with B texts `problem`.
 
     Raises:
         ValueError: an unknown fusion; in evaluation, a video was substituted or none could be
