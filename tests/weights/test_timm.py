@@ -60,7 +60,7 @@ def release_file(weights_folder: Path) -> Callable[[str], Any]:
 def test_names_are_registered_and_hide_none_of_timms() -> None:
     assert timm.list_models("*uniformer*") == NAMES
     assert all(timm.is_model(name) for name in NAMES)
-    assert timm.list_models("*", module="timm_models") == NAMES
+    assert timm.list_models("*", module="timm") == NAMES
 
 
 def test_weights_that_can_be_downloaded_are_listed() -> None:
