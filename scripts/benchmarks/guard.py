@@ -14,7 +14,8 @@ from video_uniformer.clip import ClipSpec
 from video_uniformer.data.annotations import Annotations, Sample
 from video_uniformer.data.decoding.guard.deadline import DecodeGuard
 from video_uniformer.data.video.dataset import VideoDataset
-from video_uniformer.data.video.reader import BadVideoPolicy, VideoReader
+from video_uniformer.data.video.policy import BadVideoPolicy
+from video_uniformer.data.video.reader import VideoReader
 from video_uniformer.data.video.sampling import Sampler, eval_sampler, train_sampler
 from video_uniformer.data.video.transforms import eval_transform, train_transform
 
