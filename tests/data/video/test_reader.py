@@ -18,6 +18,7 @@ from video_uniformer.data.video.policy import BadVideoPolicy
 from video_uniformer.data.video.quarantine import Quarantine
 from video_uniformer.data.video.reader import VideoReader
 from video_uniformer.data.video.sampling import ClipSampler, eval_sampler
+from video_uniformer.data.video.transforms import eval_transform
 from video_uniformer.outcomes import OK, SALVAGED, SKIPPED
 
 FIRST_FRAME = ClipSampler(lambda total_frames: torch.tensor([[0]]))
@@ -298,3 +299,17 @@ def test_frames_are_scaled_down_where_asked(deadline_seconds: float | None, fold
     reading = reader.read(folder / "good.mp4", FIRST_FRAME, short_side=24)
     assert reading.frames is not None
     assert reading.frames.shape == (1, 1, 24, 32, 3)
+
+
+@pytest.mark.parametrize("deadline_seconds", [None, 20])
+def test_clips_that_are_transformed_one_by_one_are_the_same(
+    deadline_seconds: float | None, tmp_path: Path, video_file: Callable[..., Path]
+) -> None:
+    path = video_file(num_frames=20, width=96, height=64)
+    clip = ClipSpec(num_frames=4, stride=4, size=32, num_clips=3, num_crops=3)
+    reader = VideoReader(BadVideoPolicy(deadline_seconds=deadline_seconds))
+    whole = reader.read(path, eval_sampler(clip))
+    apart = reader.read(path, eval_sampler(clip), per_clip=eval_transform(clip))
+    assert torch.equal(torch.as_tensor(apart.indices), torch.as_tensor(whole.indices))
+    assert whole.frames is not None
+    assert torch.equal(torch.as_tensor(apart.frames), eval_transform(clip)(whole.frames))

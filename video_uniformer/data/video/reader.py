@@ -3,10 +3,11 @@
 import errno
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from video_uniformer.data.decoding.guard.deadline import DeadlineError, DecodeGuard, KilledError
@@ -18,6 +19,7 @@ from video_uniformer.data.video.sampling import Sampler
 from video_uniformer.outcomes import OK, SALVAGED, SKIPPED
 
 _RETRY_PAUSE_SECONDS = 1.0
+_MOST_BYTES = 1 << 28  # of several clips' frames at once
 _SHORTAGES = (
     errno.EMFILE,
     errno.ENFILE,
@@ -30,7 +32,7 @@ class Reading(NamedTuple):
     """What was read of a video; tensors are None where it is skipped.
 
     Attributes:
-        frames: uint8 (clips, T, H, W, 3).
+        frames: uint8 (clips, T, H, W, 3); or what `per_clip` made of them.
         indices: LongTensor (clips, T), the numbers of these frames.
         times: float64 (clips, T), when they are shown: seconds from the video's first frame. None
             too where the sampler does not go by time and nobody asked.
@@ -82,6 +84,7 @@ class VideoReader:
         damage: str = "",
         short_side: int | None = None,
         with_times: bool = False,
+        per_clip: Callable[[Tensor], Tensor] | None = None,
     ) -> Reading:
         """Read the frames that a sampler chooses, which is asked anew at every try.
 
@@ -97,6 +100,9 @@ class VideoReader:
             short_side: As for `open_video`, pixels.
             with_times: Fill `Reading.times` for any sampler; where a process decodes, asking it
                 costs a little.
+            per_clip: Called with the frames (1, T, H, W, 3) of each clip before the next is read,
+                such as an `eval_transform`; `Reading.frames` are then its results, joined. So no
+                more than one clip of large frames is in memory; small clips are read together.
 
         Raises:
             VideoError: The video is bad, and the policy is to raise.
@@ -106,7 +112,7 @@ class VideoReader:
         listed = self._quarantine.reason_for(path, salvages) if self._quarantine else None
         if listed is not None:
             return _skipped(listed)
-        request = _Request(path, sampler, short_side, with_times)
+        request = _Request(path, sampler, short_side, with_times, per_clip)
         try:
             if damage:
                 raise VideoError(f"{path}: {damage}")
@@ -153,7 +159,12 @@ class VideoReader:
                     short_side=request.short_side,
                     num_frames=num_frames,
                 ) as video:
-                    reading = read_sampled(video, request.sampler, with_times=request.with_times)
+                    reading = read_sampled(
+                        video,
+                        request.sampler,
+                        with_times=request.with_times,
+                        per_clip=request.per_clip,
+                    )
                     return reading, video.salvaged
             except (VideoError, OSError):
                 if not retries_left:
@@ -169,15 +180,23 @@ class _Request(NamedTuple):
     sampler: Sampler
     short_side: int | None
     with_times: bool
+    per_clip: Callable[[Tensor], Tensor] | None
 
 
-def read_sampled(video: Video, sampler: Sampler, *, with_times: bool = False) -> Reading:
+def read_sampled(
+    video: Video,
+    sampler: Sampler,
+    *,
+    with_times: bool = False,
+    per_clip: Callable[[Tensor], Tensor] | None = None,
+) -> Reading:
     """Read the frames that a sampler chooses of an open video.
 
     Args:
         video: Whoever decodes it.
         sampler: As for `VideoReader.read`.
         with_times: As for `VideoReader.read`.
+        per_clip: As for `VideoReader.read`.
 
     Raises:
         VideoError: The video shows no frame, or one that is chosen is damaged.
@@ -185,9 +204,24 @@ def read_sampled(video: Video, sampler: Sampler, *, with_times: bool = False) ->
     if len(video) == 0:
         raise VideoError(f"{video.path}: no frame can be shown, expected a video")
     indices = sampler(len(video), video.times if sampler.needs_times else None)  # (clips, T)
-    frames = video.frames(indices)  # (clips, T, H, W, 3)
+    if per_clip is None:
+        frames = video.frames(indices)  # (clips, T, H, W, 3)
+    else:
+        frames = torch.cat(list(_each_clip(video, indices, per_clip)))
     times = video.times[indices] if sampler.needs_times or with_times else None
     return Reading(frames, indices, times, OK, "")
+
+
+def _each_clip(
+    video: Video, indices: Tensor, per_clip: Callable[[Tensor], Tensor]
+) -> Iterator[Tensor]:
+    """What `per_clip` makes of each clip, with as many read at once as are small."""
+    first = video.frames(indices[:1])
+    at_once = max(1, _MOST_BYTES // first.nbytes)
+    yield per_clip(first)
+    del first  # its memory is that of the next
+    for start in range(1, len(indices), at_once):
+        yield from map(per_clip, video.frames(indices[start : start + at_once]).split(1))
 
 
 def _skipped(problem: str) -> Reading:
