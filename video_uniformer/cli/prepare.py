@@ -60,12 +60,10 @@ def prepare(
     """Encode the files, with a progress bar; write the lists."""
     encoding = Encoding(short_side=options.short_side, gop=options.gop, crf=options.crf)
     columns = (TextColumn("encoding"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with (
-        Journal(options.target / "prepare.jsonl") as journal,
-        Progress(
-            *columns, console=console, transient=True, disable=not console.is_terminal
-        ) as progress,
-    ):
+    journal = Journal(options.target / "prepare.jsonl")
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as progress:
         bar = progress.add_task("", total=len(jobs))
         results = prepare_files(
             jobs,

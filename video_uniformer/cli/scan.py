@@ -63,12 +63,10 @@ def scan(options: argparse.Namespace, console: Console) -> tuple[Scan, float]:
     paths = list(dict.fromkeys(item.path for item in listing.items))
     columns = (TextColumn("scanning"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     began = time.monotonic()
-    with (
-        Journal(options.output / "journal.jsonl") as journal,
-        Progress(
-            *columns, console=console, transient=True, disable=not console.is_terminal
-        ) as progress,
-    ):
+    journal = Journal(options.output / "journal.jsonl")
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as progress:
         bar = progress.add_task("", total=len(paths))
         reports = scan_files(
             paths,

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from video_uniformer.clip import ClipSpec
-from video_uniformer.data.decoding import Video, VideoError
-from video_uniformer.data.video.reader import BadVideoPolicy, VideoReader
+from video_uniformer.data.decoding import VideoError
+from video_uniformer.data.video.policy import BadVideoPolicy
+from video_uniformer.data.video.reader import VideoReader
 from video_uniformer.data.video.sampling import eval_sampler
 from video_uniformer.data.video.transforms import eval_transform
 from video_uniformer.models.fuse import fuse_for_inference
@@ -121,18 +122,10 @@ class VideoClassifier:
 
     def _look(self, path: Path) -> tuple[Tensor, Tensor, str]:
         """Frames and their numbers, and what is wrong with the video."""
-        indices = torch.empty(0)
-
-        def pick(video: Video) -> Tensor:
-            nonlocal indices
-            times = video.times if self.clip.by == "time" else None
-            indices = self._sampler(len(video), times)
-            return video.frames(indices)
-
-        reading = self._reader.read(path, pick)
-        if reading.frames is None:
+        reading = self._reader.read(path, self._sampler)
+        if reading.frames is None or reading.indices is None:
             raise VideoError(f"{path}: {reading.problem}")
-        return reading.frames, indices, reading.problem
+        return reading.frames, reading.indices, reading.problem
 
 
 def load_classifier(

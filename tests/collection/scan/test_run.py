@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,7 @@ from PIL import Image
 from video_uniformer.collection.scan import FileReport, Journal, inspect_file, scan_files
 
 LIBC = ctypes.PyDLL(None)  # its calls keep the interpreter to themselves, as a decoder's may
-KILLED = "killed from outside (signal 9), as happens when memory runs out"
+KILLED = "the decoder was killed from outside (signal 9), as happens when memory runs out"
 OUTPUTS = ("manifest.csv", "report.html", "summary.json", "bad.txt")
 
 
@@ -39,9 +39,8 @@ def inspect(path: Path, decode: str) -> FileReport:
 
 
 @pytest.fixture
-def journal(tmp_path: Path) -> Iterator[Journal]:
-    with Journal(tmp_path / "scan" / "journal.jsonl") as journal:
-        yield journal
+def journal(tmp_path: Path) -> Journal:
+    return Journal(tmp_path / "scan" / "journal.jsonl")
 
 
 def calls(folder: Path) -> list[str]:
@@ -56,7 +55,7 @@ def calls(folder: Path) -> list[str]:
         (
             "killed.mp4",
             "crashed",
-            "killed from outside (signal 9), as happens when memory runs out",
+            "the decoder was killed from outside (signal 9), as happens when memory runs out",
         ),
         ("errs.mp4", "unreadable", "RuntimeError: out of luck"),
     ],
@@ -146,11 +145,9 @@ def test_entry_of_another_version_is_looked_at_again(
     tmp_path: Path, video_file: Callable[..., Path]
 ) -> None:
     path, place = video_file(num_frames=3), tmp_path / "journal.jsonl"
-    with Journal(place) as journal:
-        scan_files([path], journal=journal)
+    scan_files([path], journal=Journal(place))
     place.write_text(place.read_text().replace('"codec"', '"kodek"'))
-    with Journal(place) as journal:
-        assert scan_files([path], journal=journal)[path].codec == "h264"
+    assert scan_files([path], journal=Journal(place))[path].codec == "h264"
 
 
 @pytest.mark.parametrize("deadline", [0, float("inf")])

@@ -114,10 +114,10 @@ def test_a_guard_that_opens_many_videos_grows_on_neither_side(
     pid = os.getpid if whose == "parent" else lambda: guard.child_pid or 0
 
     def act() -> None:
-        read_one(guard.open, path, "auto")
+        read_one(guard.open, path, "decord")
 
     # The child answers no request to close; that it opens another video says that it has closed.
-    assert growth(act, pid, hold=lambda: guard.open(path, "auto")) < BYTES_PER_OPEN
+    assert growth(act, pid, hold=lambda: guard.open(path, "decord")) < BYTES_PER_OPEN
 
 
 def test_children_that_are_replaced_leave_nothing_behind(video_file: Callable) -> None:
@@ -125,7 +125,7 @@ def test_children_that_are_replaced_leave_nothing_behind(video_file: Callable) -
     guard, num_threads = DecodeGuard(30), threading.active_count()
 
     def act() -> None:
-        read_one(guard.open, path, "auto")
+        read_one(guard.open, path, "decord")
         guard.close()
 
     assert growth(act, os.getpid, num_opens=SAMPLES) < 100 * BYTES_PER_OPEN

@@ -41,7 +41,7 @@ KINDS = {
 }
 
 
-@pytest.mark.parametrize("decoder", ["auto", "decord", "pyav"])
+@pytest.mark.parametrize("decoder", ["decord", "pyav"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_scaled_frames_are_those_of_sequential_decoding(
     kind: str, decoder: str, encode: Callable

@@ -18,7 +18,7 @@ from video_uniformer.data.annotations import read_list
 from video_uniformer.data.decoding import VideoError
 from video_uniformer.data.video import sampling
 from video_uniformer.data.video.dataset import VideoDataset
-from video_uniformer.data.video.reader import BadVideoPolicy
+from video_uniformer.data.video.policy import BadVideoPolicy
 from video_uniformer.data.video.transforms import eval_transform, train_transform
 
 

@@ -18,7 +18,9 @@ from video_uniformer import ClipSpec, create_uniformer
 from video_uniformer.data.annotations import read_list
 from video_uniformer.data.decoding import Video, open_video
 from video_uniformer.data.video.dataset import VideoDataset
-from video_uniformer.data.video.reader import BadVideoPolicy, Quarantine, VideoReader
+from video_uniformer.data.video.policy import BadVideoPolicy
+from video_uniformer.data.video.quarantine import Quarantine
+from video_uniformer.data.video.reader import VideoReader
 from video_uniformer.data.video.sampling import eval_sampler as eval_sampler
 from video_uniformer.data.video.sampling import train_sampler
 from video_uniformer.data.video.transforms import eval_transform, train_transform

@@ -158,14 +158,19 @@ def _eval_views(frames: torch.Tensor, *, spec: ClipSpec) -> torch.Tensor:
     views = _empty_views(clips, spec.num_crops, spec)
     positions = (1,) if spec.num_crops == 1 else (0, 1, 2)
     for clip, crops in zip(clips, views.unflatten(0, (-1, spec.num_crops)), strict=True):
-        pixels = _to_float(clip)
-        # Official: frames that fit stay as they are; scaled, the long side could lose a pixel.
-        if min(pixels.shape[-2:]) != spec.size:
-            pixels = short_side_scale(pixels, spec.size)
+        # Frame by frame, as a clip of large frames would take four times its memory as float32.
+        pixels = torch.cat([_scaled_to_fit(frame[None], spec.size) for frame in clip], dim=1)
         for position, view in zip(positions, crops, strict=True):
             # Official: normalises before resizing; the same up to rounding, as in training.
             _normalise(uniform_crop(pixels, spec.size, position), spec, out=view)
     return views
+
+
+def _scaled_to_fit(frame: torch.Tensor, size: int) -> torch.Tensor:
+    """uint8 (1, 3, H, W) -> float32 (3, 1, H', W') whose shorter side is `size`."""
+    pixels = _to_float(frame)
+    # Official: frames that fit stay as they are; scaled, the long side could lose a pixel.
+    return pixels if min(pixels.shape[-2:]) == size else short_side_scale(pixels, size)
 
 
 def _channels_first(frames: torch.Tensor, spec: ClipSpec) -> torch.Tensor:

@@ -32,7 +32,7 @@ def strict() -> Iterator[DecodeGuard]:
         yield guard
 
 
-@pytest.mark.parametrize("decoder", ["auto", "pyav"])
+@pytest.mark.parametrize("decoder", ["decord", "pyav"])
 def test_a_guarded_video_is_the_video(
     decoder: str, guard: DecodeGuard, video_file: Callable
 ) -> None:
