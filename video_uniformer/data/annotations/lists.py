@@ -5,7 +5,6 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from video_uniformer.data.annotations.folders import VIDEO_SUFFIXES
 from video_uniformer.data.annotations.samples import (
     Annotations,
     Row,
@@ -13,16 +12,18 @@ from video_uniformer.data.annotations.samples import (
     label_by_index,
     label_by_name,
 )
+from video_uniformer.system.file_kinds import LISTED_SUFFIXES
 from video_uniformer.system.text_lines import Line, find_list, read_lines
 
 _SEPARATORS = ("\t", ",", " ")
-_SUFFIX = rf"\.(?:{'|'.join(suffix[1:] for suffix in VIDEO_SUFFIXES)})"
+_SUFFIX = rf"\.(?:{'|'.join(suffix[1:] for suffix in LISTED_SUFFIXES)})"
 # The path of a video ends with its suffix, so separators before that belong to the path.
 _VIDEO_AND_REST = {
     separator: re.compile(rf"(.*{_SUFFIX}){gap}(.*)", re.IGNORECASE)
     for separator, gap in (("\t", r" *\t *"), (",", r"\s*,\s*"), (" ", r"\s+"))
 }
 _PATH_IN_LABEL = re.compile(rf"{_SUFFIX}(?:[\s,]|$)|/.*\s\d+$", re.IGNORECASE)
+_QUOTED_PATH = re.compile(r'"((?:[^"]|"")+)"\s+(.+)')
 _FRAME_FOLDER = re.compile(r"(.*\S)\s+(\d+)\s+(\S+)", re.ASCII)
 _HEADER_PATH = re.compile(
     r"(?:path|name|id|file|video|clip|folder)s?|(?:file|video|clip)_?(?:path|name|id|file)",
@@ -44,19 +45,29 @@ def _split_quoted(text: str, separator: str) -> list[str] | None:
     return [column.strip() for column in columns] if len(columns) == 2 else None
 
 
-def _split_by_spaces(text: str) -> list[str]:
-    match = _VIDEO_AND_REST[" "].fullmatch(text)
+def _split_by_spaces(text: str, root: Path) -> list[str]:
+    match = _QUOTED_PATH.fullmatch(text) or _VIDEO_AND_REST[" "].fullmatch(text)
     if match:
-        path, rest = match.groups()
+        path, rest = match[1].replace('""', '"') if match.re is _QUOTED_PATH else match[1], match[2]
         *words, last = rest.split()
         # A class name may have several words, but behind a number there is one column too many.
-        return [path, *words, last] if words and is_integer(last) else [path, rest]
+        return [path, *words, last] if words and is_integer(last) else [path, rest.strip('"')]
     path, *label = text.rsplit(maxsplit=1)
     before, *frames = path.rsplit(maxsplit=1)
+    if label and frames and not is_integer(label[0]):
+        return _split_at_folder(text, root) or [path, *label]
     return [before, *frames, *label] if frames and is_integer(frames[0]) else [path, *label]
 
 
-def _split(text: str, separator: str) -> list[str]:
+def _split_at_folder(text: str, root: Path) -> list[str] | None:
+    """Split a line behind the longest path of a folder that is there; None if there is none."""
+    for gap in reversed(list(re.finditer(r"\s+", text))):
+        if (root / text[: gap.start()]).is_dir():
+            return [text[: gap.start()], text[gap.end() :].strip('"')]
+    return None
+
+
+def _split(text: str, separator: str, root: Path) -> list[str]:
     """Split a line into path, label and whatever columns there are too many."""
     if separator not in text:
         return [text]
@@ -64,7 +75,7 @@ def _split(text: str, separator: str) -> list[str]:
     if quoted is not None:
         return quoted
     if separator == " ":
-        return _split_by_spaces(text)
+        return _split_by_spaces(text, root)
     match = _VIDEO_AND_REST[separator].fullmatch(text)
     path, rest = match.groups() if match else ("", text)
     columns = [column.strip() for column in rest.split(separator)]
@@ -75,13 +86,13 @@ def _is_row(columns: list[str]) -> bool:
     return len(columns) == 2 and all(columns) and not _PATH_IN_LABEL.search(columns[1])
 
 
-def _split_lines(lines: list[Line]) -> list[Row]:
+def _split_lines(lines: list[Line], root: Path) -> list[Row]:
     """Split all lines at the separator that gives most of them two columns.
 
     Raises:
         ValueError: It does not give two columns in every line.
     """
-    tables = [[_split(line.text, separator) for line in lines] for separator in _SEPARATORS]
+    tables = [[_split(line.text, separator, root) for line in lines] for separator in _SEPARATORS]
     table = max(tables, key=lambda rows: (sum(map(_is_row, rows)), len(rows[0])))
     for line, columns in zip(lines, table, strict=True):
         if not _is_row(columns):
@@ -115,7 +126,7 @@ def read_list(
     """
     file = find_list(path, root)
     lines = read_lines(file)
-    rows = _split_lines(lines) if lines else []
+    rows = _split_lines(lines, Path(root)) if lines else []
     if rows and _HEADER_LABEL.fullmatch(rows[0].label) and _HEADER_PATH.fullmatch(rows[0].path):
         del rows[0]
     if not rows:
