@@ -117,6 +117,8 @@ def test_list_without_a_suffix_is_a_list(tmp_path: Path) -> None:
         ("a.mp4 0\nb.mp4 1\n", [("a.mp4", "0"), ("b.mp4", "1")]),
         ("path,label\na b.mp4,run\n", [("a b.mp4", "run")]),
         ("a.mp4\nb c.mp4\n", [("a.mp4", ""), ("b c.mp4", "")]),
+        ("clip\na.mp4\nb c.mp4\n", [("a.mp4", ""), ("b c.mp4", "")]),
+        ("vid,activity\na.mp4,run\n", [("a.mp4", "run")]),
         ("a 30 0\nb 20 1\n", [("a", "0"), ("b", "1")]),
         ("path,label,split,status,frames\na.mp4,run,train,ok,3\n", [("a.mp4", "run")]),
     ],

@@ -179,8 +179,9 @@ def _read_list(file: Path, name: str, root: Path) -> list[Item]:
         return [Item(root / row.path, row.split, row.label) for row in rows]
     if "youtube_id" in header.split(","):
         return _as_items(read_kinetics_csv(file.absolute(), root=root), name)
-    if all(_is_bare_path(line) for line in lines):
-        return [Item(root / line.text, name, "") for line in lines]
+    bare = [line for line in lines if _is_bare_path(line)]
+    if bare == lines or (bare and bare == lines[1:] and header.isidentifier()):
+        return [Item(root / line.text, name, "") for line in bare]
     try:
         return _as_items(read_list(file.absolute(), root=root), name)
     except ValueError as error:

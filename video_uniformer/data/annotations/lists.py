@@ -1,6 +1,7 @@
 """Plain lists: a path and a label, or a frame folder, its number of frames and a label."""
 
 import csv
+import logging
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,9 +13,12 @@ from video_uniformer.data.annotations.samples import (
     label_by_index,
     label_by_name,
 )
-from video_uniformer.system.file_kinds import LISTED_SUFFIXES
+from video_uniformer.labels.names import match_key
+from video_uniformer.system.file_kinds import LISTED_SUFFIXES, suffix_of
 from video_uniformer.system.text_lines import Line, find_list, read_lines
 
+_logger = logging.getLogger(__name__)
+_MOST_LOOKS = 20  # for files below a line that may be a header
 _SEPARATORS = ("\t", ",", " ")
 _SUFFIX = rf"\.(?:{'|'.join(suffix[1:] for suffix in LISTED_SUFFIXES)})"
 # The path of a video ends with its suffix, so separators before that belong to the path.
@@ -25,6 +29,7 @@ _VIDEO_AND_REST = {
 _PATH_IN_LABEL = re.compile(rf"{_SUFFIX}(?:[\s,]|$)|/.*\s\d+$", re.IGNORECASE)
 _QUOTED_PATH = re.compile(r'"((?:[^"]|"")+)"\s+(.+)')
 _FRAME_FOLDER = re.compile(r"(.*\S)\s+(\d+)\s+(\S+)", re.ASCII)
+_THREE_WORDS = re.compile(r"[^\s/]+\s+[^\s\d]+\s+[^\s\d]+")
 _HEADER_PATH = re.compile(
     r"(?:path|name|id|file|video|clip|folder)s?|(?:file|video|clip)_?(?:path|name|id|file)",
     re.IGNORECASE,
@@ -105,6 +110,36 @@ def _split_lines(lines: list[Line], root: Path) -> list[Row]:
     return [Row(line, *columns) for line, columns in zip(lines, table, strict=True)]
 
 
+def _is_header(rows: list[Row], root: Path, class_names: Sequence[str]) -> bool:
+    """Tell whether the first row names the columns: by its words, or by what stands below it.
+
+    Of unknown words it is taken, and logged, where its path is unlike those below: it has no suffix
+    while they all have, or it is not there while they are; and its label is unlike theirs.
+    """
+    first, *below = rows
+    if _HEADER_LABEL.fullmatch(first.label) and _HEADER_PATH.fullmatch(first.path):
+        return True
+    labels = {match_key(row.label) for row in below}.union(map(match_key, class_names))
+    if is_integer(first.label) or match_key(first.label) in labels or "/" in first.path:
+        return False
+    if _ends_as_listed(first.path) or (root / first.path).exists() or not below:
+        return False
+    is_header = all(_ends_as_listed(row.path) for row in below) or all(
+        (root / row.path).exists() for row in below[:_MOST_LOOKS]
+    )
+    if is_header:
+        _log_header(first.line)
+    return is_header
+
+
+def _ends_as_listed(path: str) -> bool:
+    return suffix_of(path) in LISTED_SUFFIXES
+
+
+def _log_header(line: Line) -> None:
+    _logger.warning("%s", line.error("taken for a header, as it is unlike the lines below it"))
+
+
 def read_list(
     path: Path | str, *, root: Path | str, class_names: Sequence[str] | None = None
 ) -> Annotations:
@@ -112,8 +147,9 @@ def read_list(
 
     One separator serves the whole file: tab, comma or space, whichever gives two columns in every
     line. Paths may contain spaces and commas (a folder of frames whose name contains the separator
-    needs quotation marks), and a header such as `path,label` is skipped. Labels are class indices
-    or class names. Names without `class_names` give the classes in sorted order.
+    needs quotation marks). A header such as `path,label` is skipped, and so is one of other words
+    that is unlike all lines below it. Labels are class indices or class names. Names without
+    `class_names` give the classes in sorted order.
 
     Args:
         path: The list; looked for below `root`, then as given.
@@ -127,13 +163,25 @@ def read_list(
     file = find_list(path, root)
     lines = read_lines(file)
     rows = _split_lines(lines, Path(root)) if lines else []
-    if rows and _HEADER_LABEL.fullmatch(rows[0].label) and _HEADER_PATH.fullmatch(rows[0].path):
+    if rows and _is_header(rows, Path(root), class_names or ()):
         del rows[0]
     if not rows:
         raise ValueError(f"{file}: no videos in the list, expected lines 'path label'")
     if class_names is None and not any(is_integer(row.label) for row in rows):
         return label_by_name(rows, root=root, class_names=None, origin=str(file))
     return label_by_index(rows, root=root, class_names=class_names)
+
+
+def _is_frame_list_header(lines: list[Line]) -> bool:
+    """Tell whether the first line is three words while the second ends in two integers."""
+    is_header = (
+        len(lines) > 1
+        and _THREE_WORDS.fullmatch(lines[0].text) is not None
+        and _FRAME_FOLDER.fullmatch(lines[1].text) is not None
+    )
+    if is_header:
+        _log_header(lines[0])
+    return is_header
 
 
 def read_frame_list(
@@ -155,7 +203,8 @@ def read_frame_list(
     """
     file = find_list(path, root)
     rows = []
-    for line in read_lines(file):
+    lines = read_lines(file)
+    for line in lines[1:] if _is_frame_list_header(lines) else lines:
         match = _FRAME_FOLDER.fullmatch(line.text)
         if match is None or not is_integer(match[3]):
             raise line.error(
