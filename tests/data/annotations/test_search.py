@@ -92,7 +92,7 @@ def test_what_a_folder_holds_besides_is_told_in_one_line(
     assert expand(tmp_path, "videos") == ["videos/a.mp4"]
     assert caplog.messages == [
         f"{tmp_path / 'videos'}: left out 6 files: 2 .txt (text), 1 without a suffix (unknown), "
-        "1 .m4a (sound), 1 .part (unknown), 1 .jpg (pictures, not in a folder of frames)"
+        "1 .m4a (sound), 1 .part (unknown), 1 .jpg (pictures)"
     ]
 
 

@@ -25,7 +25,7 @@ from video_uniformer.system.printable import show_name
 
 _logger = logging.getLogger(__name__)
 _REASONS = {
-    PICTURE: "pictures, not in a folder of frames",
+    PICTURE: "pictures",
     AUDIO: "sound",
     TEXT: "text",
     OTHER: "unknown",
