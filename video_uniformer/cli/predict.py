@@ -1,10 +1,8 @@
 """`video-uniformer-predict`: name what happens in video files."""
 
 import argparse
-import glob
 import json
 import sys
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +11,7 @@ from rich.table import Table
 
 from video_uniformer.cli.errors import checked_output, one_line_errors, reason
 from video_uniformer.data.annotations import read_class_names
-from video_uniformer.data.annotations.folders import find_videos
+from video_uniformer.data.annotations.search import expand_paths
 from video_uniformer.data.decoding.opening import DECODERS
 from video_uniformer.inference.classifier import Prediction, VideoClassifier, load_classifier
 from video_uniformer.reports.contact_sheet import save_contact_sheet
@@ -56,16 +54,6 @@ def parser() -> argparse.ArgumentParser:
     add("--salvage", action="store_true", help="use the intact frames of damaged videos")
     add("--device", default="cpu", help="cpu (default), cuda, cuda:1, ...")
     return parser
-
-
-def find_files(arguments: Sequence[str]) -> Iterator[Path]:
-    """The videos that files, folders and globs stand for; what matches nothing stays as it is."""
-    for argument in arguments:
-        # `Path.glob` takes no absolute pattern.
-        matches = [] if Path(argument).exists() else glob.glob(argument, recursive=True)  # noqa: PTH207
-        for path in map(Path, sorted(matches) or [argument]):
-            videos = sorted(find_videos(path)) if path.is_dir() else []
-            yield from videos or [path]
 
 
 def load(options: argparse.Namespace) -> VideoClassifier:
@@ -165,7 +153,7 @@ def main() -> None:
         classifier = load(options)
         answers = [
             answer(classifier, path, number, options)
-            for number, path in enumerate(find_files(options.videos))
+            for number, path in enumerate(expand_paths(options.videos))
         ]
     failed = [item for item in answers if "error" in item]
     count = f"evaluated {len(answers) - len(failed)} of {len(answers)} videos"

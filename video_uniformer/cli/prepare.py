@@ -115,6 +115,8 @@ def main() -> None:
     console = Console(stderr=True, markup=False, emoji=False, highlight=False)
     try:
         listing = read_sources(options.sources, root=options.root)
+        if listing.left_out:
+            print(f"note: {listing.left_out}", file=sys.stderr)
         jobs = plan_jobs(listing, options.target)
         _keep_lists(options.sources, options.target)
         results = prepare(listing, jobs, options, console)

@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from video_uniformer.cli.errors import checked_output
-from video_uniformer.data.annotations.folders import find_videos
+from video_uniformer.data.annotations.search import expand_paths
 from video_uniformer.data.decoding.interface import VideoError
 from video_uniformer.data.decoding.probe import VideoFacts, probe_video
 from video_uniformer.system.printable import show_name
@@ -38,39 +38,35 @@ def parser() -> argparse.ArgumentParser:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("paths", nargs="+", type=Path, metavar="FILE", help="or a folder of them")
+    parser.add_argument("paths", nargs="+", metavar="FILE", help="or a folder, or a quoted glob")
     parser.add_argument("--json", action="store_true", help="print one JSON object a line")
     waiting = "longest time for one file (default 60)"
     parser.add_argument("--deadline", type=float, default=60, metavar="SECONDS", help=waiting)
     return parser
 
 
-def find_files(paths: Sequence[Path]) -> Iterator[Path]:
-    """The files among these paths, and the video files below folders, in the order of names."""
-    for path in paths:
-        yield from sorted(find_videos(path)) if path.is_dir() else [path]
-
-
 def probe_files(
-    paths: Sequence[Path], deadline_seconds: float, probe: Callable[[Path], VideoFacts]
+    paths: Sequence[str], deadline_seconds: float, probe: Callable[[Path], VideoFacts]
 ) -> Iterator[VideoFacts | str]:
     """Tell of each file in turn what it is, or in words why that cannot be told.
 
     Args:
-        paths: Files, and folders of them.
+        paths: Files, folders and globs.
         deadline_seconds: For one file; its process is killed then.
         probe: Called in another process.
 
     Raises:
         ValueError: `deadline_seconds` is not above 0 and finite.
     """
-    tasks = (Task(path, deadline_seconds) for path in find_files(paths))
+    tasks = (Task(path, deadline_seconds) for path in expand_paths(paths))
     # One worker, so that files keep their order.
     for outcome in run_killable(partial(_probe, probe), tasks, num_workers=1):
         yield f"{outcome.task.argument}: {outcome.reason}" if outcome.failure else outcome.result
 
 
 def _probe(probe: Callable[[Path], VideoFacts], path: Path) -> VideoFacts | str:
+    if path.is_dir():  # one with videos was expanded
+        return f"{path}: no video file there, expected one"
     try:
         return probe(path)
     except VideoError as error:
@@ -112,11 +108,10 @@ def _listed(facts: VideoFacts) -> str:
 def describe(
     options: argparse.Namespace, probe: Callable[[Path], VideoFacts] = probe_video
 ) -> bool:
-    """Print what the options ask for; tell whether there were files and all could be read."""
+    """Print what the options ask for; tell whether all files could be read."""
     console = Console(emoji=False, highlight=False)
-    num_files = num_failed = 0
+    num_failed = 0
     for facts in probe_files(options.paths, options.deadline, probe):
-        num_files += 1
         if isinstance(facts, str):
             num_failed += 1
             print(f"error: {show_name(facts)}", file=sys.stderr)
@@ -125,10 +120,7 @@ def describe(
         else:
             console.print(escape(show_name(facts.path)), style="italic", soft_wrap=True)
             console.print(as_table(facts))
-    if not num_files:
-        names = ", ".join(map(str, options.paths))
-        print(f"error: {names}: no video file there, expected one", file=sys.stderr)
-    return num_files > 0 and num_failed == 0
+    return num_failed == 0
 
 
 @checked_output

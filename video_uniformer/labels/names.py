@@ -114,7 +114,9 @@ def _split_indexed(lines: list[Line]) -> list[_Entry] | None:
     best = max(matches, key=lambda found: sum(match is not None for match in found))
     if 2 * sum(match is not None for match in best) <= len(lines):
         return None
-    if best[0] is None and _HEADER_WORDS.issuperset(re.split(r"[\s,]+", lines[0].text.lower())):
+    words = re.split(r"[\s,]+", lines[0].text.lower())
+    is_header = len(words) == 2 and all(best[1:])  # by what stands below it
+    if best[0] is None and (is_header or _HEADER_WORDS.issuperset(words)):
         lines, best = lines[1:], best[1:]
     entries = []
     for line, match in zip(lines, best, strict=True):

@@ -115,7 +115,7 @@ def test_file_that_hung_gets_a_larger_deadline_and_no_equal_one(
 ) -> None:
     path = tmp_path / "hangs.mp4"
     path.touch()
-    for deadline in (1, 1, 1.5):  # a busy machine takes part of them to begin
+    for deadline in (2, 2, 2.5):  # a busy machine takes part of them to begin
         scan_files([path], journal=journal, deadline_seconds=deadline, inspect=inspect)
     assert calls(tmp_path) == ["hangs.mp4"] * 2
 

@@ -295,14 +295,14 @@ def test_training_over_cuts_and_a_hanging_video_goes_on_and_sets_it_aside(
         in_training=in_training,
         budget=0.5,
         quarantine=root / "list.jsonl",
-        deadline_seconds=6,
+        deadline_seconds=15,  # the others must be read in it, on a busy machine too
     )
     trainer = make_trainer(root, max_epochs=2)
     trainer.fit(make_task(), make_data(root, policy, num_workers=num_workers))
     assert trainer.global_step == 4
     assert metrics(trainer, ["evaluated", "listed"]) == {"evaluated": 5, "listed": 8}
     quarantine = Quarantine(root / "list.jsonl")
-    assert quarantine.reason_for(root / "2.mp4") == "no answer within 6 s while opening it"
+    assert quarantine.reason_for(root / "2.mp4") == "no answer within 15 s while opening it"
     assert quarantine.reason_for(root / "5.mp4") == "the file is empty, expected a video"
     assert len(quarantine) == 2
     rows = [row for row in listed(root) if row[1] == "val"]
@@ -323,4 +323,5 @@ def test_metrics_are_those_of_the_videos_that_can_be_read(batch_size: int, root:
         result = dict(trainer.validate(make_task(), data, verbose=False)[0])
         assert (result.pop("val/evaluated"), result.pop("val/listed")) == (5, len(kept))
         results.append(result)
-    assert results[0] == results[1]
+    # Batches of other sizes are summed in another order.
+    assert results[0] == pytest.approx(results[1], rel=1e-5)

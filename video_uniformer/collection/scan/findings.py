@@ -110,6 +110,7 @@ def find_all(scan: Scan) -> list[Finding]:
         *_look_alikes(scan),
         *_leaks(scan),
         *_labels(scan),
+        *_left_out(scan),
         *_classes(scan),
         *_habits(scan),
     ]
@@ -218,6 +219,19 @@ def _labels(scan: Scan) -> Iterator[Finding]:
             f"{_number(len(unlisted), 'video')} below the root in no list",
             "label them if they should be used",
             unlisted,
+        )
+
+
+def _left_out(scan: Scan) -> Iterator[Finding]:
+    listing = scan.listing
+    if listing.num_left_out:
+        yield Finding(
+            "left_out",
+            False,
+            listing.num_left_out,
+            listing.left_out,
+            "give those that are videos all the same a video's suffix, or name them in a list",
+            [],
         )
 
 

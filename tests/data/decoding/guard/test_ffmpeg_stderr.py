@@ -1,6 +1,7 @@
 """Damage that decoders conceal, and that they only complain of."""
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -18,7 +19,9 @@ DAMAGED = 28  # number of the packet
 @pytest.fixture
 def damaged(encode: Callable[..., Path]) -> Path:
     """A file with one packet that is not what it was, in the middle of its slice."""
-    path = encode("a.mp4", gop=40, num_frames=40, size=(192, 128))
+    # One thread, so that the bytes are the same on every machine.
+    path = encode("a.mp4", gop=40, num_frames=40, size=(192, 128), options={"threads": "1"})
+    shutil.copy(path, path.with_name("intact.mp4"))
     with av.open(str(path)) as container:
         packets = [packet for packet in container.demux(video=0) if packet.size]
         place, size = packets[DAMAGED].pos or 0, packets[DAMAGED].size
@@ -36,17 +39,16 @@ def guard() -> Iterator[DecodeGuard]:
 
 
 @pytest.mark.parametrize("decoder", ["decord", "torchcodec"])
-def test_damage_that_a_decoder_conceals_is_found_by_pyav(
+def test_damage_that_a_decoder_may_conceal_is_found_by_pyav(
     decoder: str, guard: DecodeGuard, damaged: Path
 ) -> None:
     pytest.importorskip(decoder)
-    intact = list(range(8))
-    with open_video(damaged, "pyav") as video:
-        expected = video.frames(intact)
-    # Without a guard the libraries conceal it, or rarely fail: no test can rest on either.
+    with open_video(damaged.with_name("intact.mp4"), "pyav") as video:
+        truth = video.frames(range(8))
+    # Whether the library conceals the damage, as it mostly does, or refuses, is not the point: all
+    # that it says or returns makes PyAV read these frames.
     with guard.open(damaged, decoder) as video:
-        assert video.decoder == decoder
-        assert torch.equal(video.frames(intact), expected)
+        assert torch.equal(video.frames(range(8)), truth)
         with pytest.raises(VideoError, match=r"a\.mp4: frame 31 is in the container, but dam"):
             video.frames(range(40))
 
