@@ -1,7 +1,7 @@
 """A checkpoint as a classifier of video files; needs neither config nor Lightning."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +14,12 @@ from video_uniformer.data.video.reader import BadVideoPolicy, VideoReader
 from video_uniformer.data.video.sampling import eval_sampler
 from video_uniformer.data.video.transforms import eval_transform
 from video_uniformer.models.fuse import fuse_for_inference
-from video_uniformer.models.uniformer.network import UniFormer, from_config
-from video_uniformer.models.uniformer.variants import VARIANTS
+from video_uniformer.models.uniformer.network import UniFormer
 from video_uniformer.models.view_fusion import fuse_views
-from video_uniformer.weights.loading import load_weights
-from video_uniformer.weights.reading import Checkpoint, open_checkpoint
+from video_uniformer.weights.loading import load_network
 
 # Of most published networks; what a file that says nothing is taken to expect.
-PUBLISHED_CLIP = {"num_frames": 16, "stride": 4, "size": 224, "num_clips": 4}
+PUBLISHED_CLIP = ClipSpec(num_frames=16, stride=4, size=224, num_clips=4)
 
 
 @dataclass(frozen=True)
@@ -166,36 +164,23 @@ def load_classifier(
     Raises:
         ValueError: the file is unreadable, fits no variant, or class names are missing.
     """
-    checkpoint = open_checkpoint(source)
-    facts = checkpoint.facts
-    network = _load_network(source, checkpoint, class_names)
-    names = class_names if class_names is not None else facts.get("class_names")
+    network = load_network(source, class_names=class_names, task="video_classification")
+    said = network.description
+    if not isinstance(network, UniFormer):
+        raise ValueError(f"{source} gives stage maps, expected a network that classifies videos")
+    names = said.class_names if class_names is None else class_names
     if names is None:
         raise ValueError(f"{source} holds no class names, expected them to be given")
     return VideoClassifier(
         network,
-        clip=ClipSpec(**{**facts.get("clip", PUBLISHED_CLIP), **(clip or {})}),
+        clip=replace(said.clip or PUBLISHED_CLIP, **(clip or {})),
         class_names=names,
-        fusion=facts.get("fusion", "logits"),
+        fusion=said.fusion or "logits",
         decoder=decoder,
         device=device,
         deadline_seconds=deadline_seconds,
         salvage=salvage,
     )
-
-
-def _load_network(
-    source: str | Path, checkpoint: Checkpoint, class_names: Sequence[str] | None
-) -> UniFormer:
-    """The checkpoint's network, if it is one that classifies videos."""
-    facts = checkpoint.facts
-    if facts.get("network", {}).get("ndim") != 3 or not facts["network"]["num_classes"]:
-        raise ValueError(
-            f"{source} is not a video classifier of a known variant ({', '.join(VARIANTS)})"
-        )
-    network: UniFormer = from_config(facts["network"])
-    load_weights(network, checkpoint, class_names=class_names)
-    return network
 
 
 def _to_device(network: UniFormer, device: str | torch.device) -> UniFormer:
