@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hub_places import Place
 
 # Prints how long the loading took, without the imports, and how it ended.
 CODE = """
@@ -16,7 +17,7 @@ import huggingface_hub.file_download  # its import is not what is measured
 from video_uniformer.weights.sources import find_weights
 start = time.monotonic()
 try:
-    find_weights({source!r})
+    print(find_weights({source!r}))
 except ValueError as error:
     print(error)
 print(time.monotonic() - start)
@@ -46,6 +47,22 @@ def test_hub_out_of_reach_is_told_once_and_soon(endpoint: str, source: str, tmp_
     )
     message, seconds = ran.stdout.splitlines()
     assert "huggingface.co cannot be reached; run `hf download" in message
+    assert ran.stderr == ""
+    assert float(seconds) < SECONDS
+
+
+def test_what_the_cache_holds_is_taken_from_it(endpoint: str, tmp_path: Path) -> None:
+    place = Place(tmp_path, tmp_path / "hub", tmp_path / "lock.json")
+    path = place.put_into_cache("me/net", "model.safetensors", b"mine")
+    ran = subprocess.run(
+        [sys.executable, "-c", CODE.format(source="hf://me/net")],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**_environment(), "HF_HOME": str(tmp_path), "HF_ENDPOINT": endpoint},
+    )
+    found, seconds = ran.stdout.splitlines()
+    assert found == str(path)
     assert ran.stderr == ""
     assert float(seconds) < SECONDS
 

@@ -85,7 +85,14 @@ class VideoClassifier:
                 f"there are {len(class_names)} class names, expected {network.num_classes}, "
                 "the number of classes of the checkpoint"
             )
-        self.network = _to_device(fuse_for_inference(network), device)
+        fused = fuse_for_inference(network)
+        try:
+            self.network = fused.to(device)
+        except (RuntimeError, AssertionError) as error:  # an unknown device, or one not there
+            problem = str(error).split("\n", maxsplit=1)[0]
+            raise ValueError(
+                f"device is {str(device)!r}, which cannot be used: {problem}"
+            ) from None
         self.clip = clip
         self.class_names = tuple(class_names)
         self.fusion = fusion
@@ -152,9 +159,8 @@ def load_classifier(
     Args:
         source: A file, the name of a release (`video-uniformer-zoo` lists them), or
             "hf://owner/repo[/file]".
-        class_names: K names. Where the checkpoint's own are known they must be the same ones, and
-            the answers come in the order given; else they are taken to be in the order of the
-            network's outputs.
+        class_names: K names, which must be the checkpoint's own where those are known; the answers
+            come in the order given.
         clip: Fields of `ClipSpec` that replace the checkpoint's, such as {"num_clips": 4}.
         decoder: Decoder of the videos.
         device: Where the network runs.
@@ -181,11 +187,3 @@ def load_classifier(
         deadline_seconds=deadline_seconds,
         salvage=salvage,
     )
-
-
-def _to_device(network: UniFormer, device: str | torch.device) -> UniFormer:
-    try:
-        return network.to(device)
-    except (RuntimeError, AssertionError) as error:  # an unknown device, or one that is not there
-        problem = str(error).split("\n", maxsplit=1)[0]
-        raise ValueError(f"device is {str(device)!r}, which cannot be used: {problem}") from None

@@ -78,12 +78,12 @@ def fetch(
         ValueError: There is no such file, or it is out of reach; the message says what to do.
     """
     import huggingface_hub  # late: see above
-    from huggingface_hub import constants, errors
+    from huggingface_hub import constants
 
     repo, file, revision = wanted
+    ask = not local_files_only and not constants.HF_HUB_OFFLINE
     try:
         url = huggingface_hub.hf_hub_url(repo, file, revision=revision)
-        ask = not local_files_only and not constants.HF_HUB_OFFLINE
         path = huggingface_hub.hf_hub_download(
             repo,
             file,
@@ -93,23 +93,32 @@ def fetch(
             token=token,
             local_files_only=not (ask and _answers(url, token)),
         )
-        return Path(path)
-    except errors.LocalEntryNotFoundError:
-        reason = _how_to_reach(wanted, cache_dir, asked=ask)
-    except errors.RepositoryNotFoundError:
-        reason = (
+    # The HTTP libraries beneath differ from release to release, and each has errors of its own.
+    except Exception as error:
+        reason = _in_words(error, wanted, cache_dir, asked=ask)
+        raise ValueError(f"{wanted}: {reason}") from None
+    return Path(path)
+
+
+def _in_words(
+    error: Exception, wanted: HubFile, cache_dir: str | Path | None, *, asked: bool
+) -> str:
+    from huggingface_hub import errors  # late: see above
+
+    repo, file, revision = wanted
+    if isinstance(error, errors.LocalEntryNotFoundError):
+        return _how_to_reach(wanted, cache_dir, asked=asked)
+    if isinstance(error, errors.RepositoryNotFoundError):
+        return (
             f"huggingface.co shows no repository {repo!r}; if it is private or gated, "
             "run `hf auth login`"
         )
-    except errors.RevisionNotFoundError:
-        reason = f"the repository {repo!r} has no revision {revision!r}"
-    except errors.EntryNotFoundError:
-        reason = f"the repository {repo!r} has no file {file!r} at revision {revision!r}"
-    # The HTTP libraries beneath differ from release to release, and each has errors of its own.
-    except Exception as error:
-        first_line = (str(error).strip() or type(error).__name__).split("\n", maxsplit=1)[0]
-        reason = f"the download failed, try again or give the path of a copy: {first_line}"
-    raise ValueError(f"{wanted}: {reason}") from None
+    if isinstance(error, errors.RevisionNotFoundError):
+        return f"the repository {repo!r} has no revision {revision!r}"
+    if isinstance(error, errors.EntryNotFoundError):
+        return f"the repository {repo!r} has no file {file!r} at revision {revision!r}"
+    first_line = (str(error).strip() or type(error).__name__).split("\n", maxsplit=1)[0]
+    return f"the download failed, try again or give the path of a copy: {first_line}"
 
 
 def _answers(url: str, token: str | bool | None) -> bool:

@@ -110,21 +110,16 @@ def load_weights(
         network: A network of this package.
         source: As in `open_checkpoint`, or what it gave.
         inflation: How 2D kernels enter 3D ones: "mean" (published) or "center".
-        reset_head: Initialise the head anew, whatever head the file has; needed when the classes
-            are others.
-        class_names: The data's class names. Where the weights' own are known, the head is put into
-            this order; another set of names is refused.
-
-    Returns:
-        What happened to every key.
+        reset_head: Initialise the head anew, whatever the file has; other classes need it.
+        class_names: The data's. Where the weights' own are known, the head is put into this order;
+            another set of names is refused.
 
     Raises:
         ValueError: a file that cannot be read safely, or a key, a shape or a set of classes that
             the network cannot explain; the network is then unchanged.
     """
     checkpoint = source if isinstance(source, Checkpoint) else open_checkpoint(source)
-    given, name = checkpoint.state, checkpoint.name
-    own = network.state_dict()
+    given, name, own = checkpoint.state, checkpoint.name, network.state_dict()
     useless = _useless_parts(own) | ({"head."} if reset_head else set())
     dropped = tuple(key for key in given if key.startswith(tuple(useless)))
     fresh = {key for key in own if reset_head and key.startswith("head.")}
@@ -173,7 +168,7 @@ def load_network(
 
     Raises:
         ValueError: as `open_checkpoint`, `build_network` and `load_weights`; or it is not known
-            what network the weights are of, and `given` does not name it.
+            what network the weights are of.
     """
     checkpoint = source if isinstance(source, Checkpoint) else open_checkpoint(source)
     said, given = checkpoint.description.network, given or NetworkArguments()
