@@ -152,9 +152,8 @@ def load_classifier(
 ) -> VideoClassifier:
     """Make a classifier of a checkpoint: one of ours, or a published file.
 
-    Ours say everything themselves, and so do published files under their published names. Any other
-    file holds weights alone: its class names must be given, and its clip where it is not the
-    default 16x4 at 224 pixels.
+    Ours say everything themselves, and so do published files under their published names. Of any
+    other the class names must be given, and the clip where it is not 16x4 at 224 pixels.
 
     Args:
         source: A file, the name of a release (`video-uniformer-zoo` lists them), or
@@ -162,10 +161,10 @@ def load_classifier(
         class_names: K names, which must be the checkpoint's own where those are known; the answers
             come in the order given.
         clip: Fields of `ClipSpec` that replace the checkpoint's, such as {"num_clips": 4}.
-        decoder: Decoder of the videos.
+        decoder: As for `VideoClassifier`, and so are those that follow.
         device: Where the network runs.
-        deadline_seconds: As for `VideoClassifier`.
-        salvage: As for `VideoClassifier`.
+        deadline_seconds: The longest wait for a video.
+        salvage: Use the intact frames of a damaged video.
 
     Raises:
         ValueError: the file is unreadable, fits no variant, or class names are missing.
@@ -173,9 +172,8 @@ def load_classifier(
     network = load_network(source, class_names=class_names, task="video_classification")
     said = network.description
     if not isinstance(network, UniFormer):
-        raise ValueError(f"{source} gives stage maps, expected a network that classifies videos")
-    names = said.class_names if class_names is None else class_names
-    if names is None:
+        raise ValueError(f"{source} gives stage maps, expected a classifier of videos")
+    if (names := class_names or said.class_names) is None:
         raise ValueError(f"{source} holds no class names, expected them to be given")
     return VideoClassifier(
         network,

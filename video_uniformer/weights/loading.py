@@ -104,10 +104,8 @@ def load_weights(
 ) -> WeightsReport:
     """Copy published, or our own, weights into a network; nothing is dropped in silence.
 
-    What the weights say of themselves is put into `network.description`.
-
     Args:
-        network: A network of this package.
+        network: A network of this package; its `description` becomes what the weights say.
         source: As in `open_checkpoint`, or what it gave.
         inflation: How 2D kernels enter 3D ones: "mean" (published) or "center".
         reset_head: Initialise the head anew, whatever the file has; other classes need it.
@@ -125,10 +123,9 @@ def load_weights(
     fresh = {key for key in own if reset_head and key.startswith("head.")}
     fresh |= _new_parts(own, given)
     order = None if reset_head else _order(checkpoint, own, class_names)
-    fitted = {
-        key: _fit(key, _reorder(key, given[key], order), own[key], inflation, name)
-        for key in own.keys() & given.keys() - set(dropped)
-    }
+    used = own.keys() & given.keys() - set(dropped)
+    placed = {key: _reorder(key, given[key], order) for key in used}
+    fitted = {key: _fit(key, placed[key], own[key], inflation, name) for key in used}
     missing = tuple(key for key in own if key not in fitted and key not in fresh)
     unexpected = [key for key in given if key not in own and key not in dropped]
     _refuse_unexplained(name, network, [k for k in missing if not _is_counter(k)], unexpected)
@@ -167,8 +164,7 @@ def load_network(
         The network in training mode; its `description` says what is known of it.
 
     Raises:
-        ValueError: as `open_checkpoint`, `build_network` and `load_weights`; or it is not known
-            what network the weights are of.
+        ValueError: as the three functions beneath, or the weights are of no network we know.
     """
     checkpoint = source if isinstance(source, Checkpoint) else open_checkpoint(source)
     said, given = checkpoint.description.network, given or NetworkArguments()
