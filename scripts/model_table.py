@@ -14,8 +14,8 @@ import torch
 from rich.progress import track
 
 from video_uniformer.models.cost import Cost, measure
-from video_uniformer.models.uniformer.network import create_uniformer
 from video_uniformer.models.uniformer.variants import VARIANTS, find_variant
+from video_uniformer.weights.build import create_uniformer
 from video_uniformer.weights.zoo import RELEASES
 
 FILE = Path(__file__).parents[1] / "docs" / "models.md"
@@ -114,7 +114,7 @@ def released(task: str) -> list[Row]:
     for release in RELEASES.values():
         if release.task != task:
             continue
-        arguments = release.builder_arguments() | {"num_classes": None}
+        arguments: dict[str, Any] = {**release.builder_arguments(), "num_classes": None}
         size = (release.size,) * 2 if task == "image" else (release.frames, *(release.size,) * 2)
         row = Row(arguments, size, release.clips * release.crops, release.published_gflops)
         rows[(*arguments.values(), *size, row.views)] = row

@@ -6,7 +6,7 @@ from kinds import KINDS, build, scramble, views
 from torch import Tensor, nn
 
 from video_uniformer.models.fuse import fuse_for_inference
-from video_uniformer.models.uniformer.network import create_uniformer
+from video_uniformer.weights.build import create_uniformer
 
 CLASSIFIERS = [kind for kind in KINDS if not kind.startswith("maps")]
 

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from hub_places import OLD_COMMIT, Place, sha256
 
-from video_uniformer.weights.sources import FOLDER_VARIABLE, HubFile, find_weights, parse_hub_file
+from video_uniformer.weights.hub import HubFile, parse_hub_file
+from video_uniformer.weights.sources import FOLDER_VARIABLE, find_weights
 from video_uniformer.weights.zoo import RELEASES
 
 

@@ -4,15 +4,16 @@ import argparse
 import json
 import re
 from dataclasses import asdict
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from rich.console import Console
 from rich.table import Table
 
 from video_uniformer.cli.errors import checked_output, one_line_errors
+from video_uniformer.description import NetworkArguments
 from video_uniformer.models.cost import Cost, PartCost, measure
-from video_uniformer.models.uniformer.network import create_uniformer
+from video_uniformer.models.uniformer.network import build_network
 from video_uniformer.models.uniformer.stages import ATTENTIONS
 from video_uniformer.models.uniformer.variants import VARIANTS
 from video_uniformer.system.suggestions import nearest
@@ -21,7 +22,7 @@ from video_uniformer.weights.zoo import find_release, nearest_release
 
 EXAMPLES = """examples:
   video-uniformer-info small --frames 16 --size 224
-  video-uniformer-info k400_s_16x4                      a released network with its own clip
+  video-uniformer-info k400_s_16x8                      a released network with its own clip
   video-uniformer-info base --image --token-labels --size 384
   video-uniformer-info small --image --features-only --attention hybrid --size 800x1280 --json
 
@@ -33,7 +34,7 @@ FRAMES, SIZE = 16, "224"  # when neither the options nor a release say it
 class Request(NamedTuple):
     """What to measure: the arguments of `create_uniformer`, and the size of a view."""
 
-    arguments: dict[str, Any]
+    arguments: NetworkArguments
     input_size: tuple[int, ...]
 
 
@@ -83,14 +84,16 @@ def request(options: argparse.Namespace) -> Request:
         "embed_frames": options.embed_frames,
         "token_labels": options.token_labels or None,
     }
-    named: dict[str, Any] = {"variant": options.network, "ndim": 2 if options.image else 3}
+    named = NetworkArguments(variant=options.network, ndim=2 if options.image else 3)
+    known = named if release is None else release.builder_arguments()
     arguments = {
-        **(named if release is None else release.builder_arguments()),
+        **known,
         **{name: value for name, value in given.items() if value is not None},
         "window_size": options.window_size,
         "features_only": options.features_only,
     }
-    return Request(arguments, _input_size(options, release, arguments["ndim"]))
+    size = _input_size(options, release, known["ndim"])
+    return Request(cast(NetworkArguments, arguments), size)
 
 
 def _check_name(name: str) -> None:
@@ -174,7 +177,7 @@ def main() -> None:
     with one_line_errors():
         asked = request(options)
         with torch.device("meta"):
-            network = create_uniformer(**asked.arguments)
+            network = build_network(asked.arguments)
         cost = measure(network, asked.input_size)
     if options.json:
         print(json.dumps(as_data(asked, cost), indent=2))

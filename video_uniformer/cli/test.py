@@ -1,6 +1,8 @@
 """`video-uniformer-test`: evaluate a checkpoint on several views of every video."""
 
 import sys
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 
 import hydra
@@ -66,18 +68,19 @@ def describe(config: DictConfig, checkpoint: Checkpoint, overridden: set[str]) -
     What the command line says wins, an experiment's clip and classes that the data config states
     among it.
     """
-    facts = checkpoint.facts
-    clip = {} if "experiment" in overridden else facts.get("clip", {})
+    said = checkpoint.description
+    clip = {} if said.clip is None or "experiment" in overridden else asdict(said.clip)
     if "sampling.by" in overridden:
-        clip = {key: value for key, value in clip.items() if key != "by"}
-    for node, values in (("model", facts.get("network", {})), ("clip", clip)):
+        clip.pop("by", None)
+    nodes: dict[str, Mapping[str, object]] = {"model": said.network, "clip": clip}
+    for node, values in nodes.items():
         for key, value in values.items():
             if f"{node}.{key}" not in overridden:
                 OmegaConf.update(config, f"{node}.{key}", value, force_add=True)
     names = config.data.class_names
     unstated = isinstance(names, DictConfig) and names.get("source") is None
-    if unstated and "class_names" in facts:
-        config.data.class_names = facts["class_names"]
+    if unstated and said.class_names is not None:
+        config.data.class_names = list(said.class_names)
 
 
 def _show(metrics: dict[str, float], config: DictConfig, files: list[Path]) -> None:

@@ -13,6 +13,7 @@ from torch import nn
 from video_uniformer.cli.errors import one_line_errors
 from video_uniformer.cli.overrides import check_overrides, config_folder
 from video_uniformer.cli.warning_filters import silence_libraries
+from video_uniformer.description import said_in
 from video_uniformer.weights.reading import read_weights
 
 
@@ -27,7 +28,7 @@ def train(config: DictConfig) -> dict[str, float]:
     datamodule.prepare_data()
     config.data.num_classes = len(datamodule.class_names)
     if config.ckpt_path is not None:
-        if "classifier" not in read_weights(config.ckpt_path):
+        if said_in(read_weights(config.ckpt_path)) is None:
             raise ValueError(
                 f"ckpt_path is {config.ckpt_path}, expected a checkpoint of a training; "
                 "task.init=FILE starts from weights alone"

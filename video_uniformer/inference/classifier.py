@@ -1,7 +1,7 @@
 """A checkpoint as a classifier of video files; needs neither config nor Lightning."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +15,12 @@ from video_uniformer.data.video.reader import VideoReader
 from video_uniformer.data.video.sampling import eval_sampler
 from video_uniformer.data.video.transforms import eval_transform
 from video_uniformer.models.fuse import fuse_for_inference
-from video_uniformer.models.uniformer.network import UniFormer, from_config
-from video_uniformer.models.uniformer.variants import VARIANTS
+from video_uniformer.models.uniformer.network import UniFormer
 from video_uniformer.models.view_fusion import fuse_views
-from video_uniformer.weights.loading import load_weights
-from video_uniformer.weights.reading import Checkpoint, open_checkpoint
+from video_uniformer.weights.loading import load_network
 
 # Of most published networks; what a file that says nothing is taken to expect.
-PUBLISHED_CLIP = {"num_frames": 16, "stride": 4, "size": 224, "num_clips": 4}
+PUBLISHED_CLIP = ClipSpec(num_frames=16, stride=4, size=224, num_clips=4)
 
 
 @dataclass(frozen=True)
@@ -88,7 +86,14 @@ class VideoClassifier:
                 f"there are {len(class_names)} class names, expected {network.num_classes}, "
                 "the number of classes of the checkpoint"
             )
-        self.network = _to_device(fuse_for_inference(network), device)
+        fused = fuse_for_inference(network)
+        try:
+            self.network = fused.to(device)
+        except (RuntimeError, AssertionError) as error:  # an unknown device, or one not there
+            problem = str(error).split("\n", maxsplit=1)[0]
+            raise ValueError(
+                f"device is {str(device)!r}, which cannot be used: {problem}"
+            ) from None
         self.clip = clip
         self.class_names = tuple(class_names)
         self.fusion = fusion
@@ -140,60 +145,36 @@ def load_classifier(
 ) -> VideoClassifier:
     """Make a classifier of a checkpoint: one of ours, or a published file.
 
-    Ours say everything themselves, and so do published files under their published names. Any other
-    file holds weights alone: its class names must be given, and its clip where it is not the
-    default 16x4 at 224 pixels.
+    Ours say everything themselves, and so do published files under their published names. Of any
+    other the class names must be given, and the clip where it is not 16x4 at 224 pixels.
 
     Args:
         source: A file, the name of a release (`video-uniformer-zoo` lists them), or
             "hf://owner/repo[/file]".
-        class_names: K names. Where the checkpoint's own are known they must be the same ones, and
-            the answers come in the order given; else they are taken to be in the order of the
-            network's outputs.
+        class_names: K names, which must be the checkpoint's own where those are known; the answers
+            come in the order given.
         clip: Fields of `ClipSpec` that replace the checkpoint's, such as {"num_clips": 4}.
-        decoder: Decoder of the videos.
+        decoder: As for `VideoClassifier`, and so are those that follow.
         device: Where the network runs.
-        deadline_seconds: As for `VideoClassifier`.
-        salvage: As for `VideoClassifier`.
+        deadline_seconds: The longest wait for a video.
+        salvage: Use the intact frames of a damaged video.
 
     Raises:
         ValueError: the file is unreadable, fits no variant, or class names are missing.
     """
-    checkpoint = open_checkpoint(source)
-    facts = checkpoint.facts
-    network = _load_network(source, checkpoint, class_names)
-    names = class_names if class_names is not None else facts.get("class_names")
-    if names is None:
+    network = load_network(source, class_names=class_names, task="video_classification")
+    said = network.description
+    if not isinstance(network, UniFormer):
+        raise ValueError(f"{source} gives stage maps, expected a classifier of videos")
+    if (names := class_names or said.class_names) is None:
         raise ValueError(f"{source} holds no class names, expected them to be given")
     return VideoClassifier(
         network,
-        clip=ClipSpec(**{**facts.get("clip", PUBLISHED_CLIP), **(clip or {})}),
+        clip=replace(said.clip or PUBLISHED_CLIP, **(clip or {})),
         class_names=names,
-        fusion=facts.get("fusion", "logits"),
+        fusion=said.fusion or "logits",
         decoder=decoder,
         device=device,
         deadline_seconds=deadline_seconds,
         salvage=salvage,
     )
-
-
-def _load_network(
-    source: str | Path, checkpoint: Checkpoint, class_names: Sequence[str] | None
-) -> UniFormer:
-    """The checkpoint's network, if it is one that classifies videos."""
-    facts = checkpoint.facts
-    if facts.get("network", {}).get("ndim") != 3 or not facts["network"]["num_classes"]:
-        raise ValueError(
-            f"{source} is not a video classifier of a known variant ({', '.join(VARIANTS)})"
-        )
-    network: UniFormer = from_config(facts["network"])
-    load_weights(network, checkpoint, class_names=class_names)
-    return network
-
-
-def _to_device(network: UniFormer, device: str | torch.device) -> UniFormer:
-    try:
-        return network.to(device)
-    except (RuntimeError, AssertionError) as error:  # an unknown device, or one that is not there
-        problem = str(error).split("\n", maxsplit=1)[0]
-        raise ValueError(f"device is {str(device)!r}, which cannot be used: {problem}") from None

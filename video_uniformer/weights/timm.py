@@ -28,8 +28,9 @@ from timm.models import (
 from timm.models._features import FeatureGetterNet  # timm exports the other extractors only
 from torch import Tensor, nn
 
-from video_uniformer.models.uniformer.network import UniFormer, create_uniformer
+from video_uniformer.weights.build import create_uniformer
 from video_uniformer.weights.loading import load_weights
+from video_uniformer.weights.pretrained import UniFormer
 from video_uniformer.weights.zoo import RELEASES, Release
 
 # Where the authors released a network at several sizes, the one at 224 pixels; of large there is
@@ -136,7 +137,7 @@ def _build(
         raise ValueError(f"in_chans is {in_chans}, expected 3: UniFormer reads RGB images")
     if drop_rate:
         raise ValueError(f"drop_rate is {drop_rate}, expected 0: UniFormer has no dropout")
-    network: UniFormer = create_uniformer(
+    network = create_uniformer(
         release.variant,
         ndim=2,
         num_classes=num_classes,
