@@ -12,7 +12,8 @@ from video_uniformer import ClipSpec, create_uniformer, load_classifier
 from video_uniformer.data.decoding import open_video
 from video_uniformer.data.video import sampling
 from video_uniformer.data.video.transforms import eval_transform
-from video_uniformer.inference.classifier import Prediction, VideoClassifier
+from video_uniformer.inference.classifier import VideoClassifier
+from video_uniformer.inference.prediction import Prediction
 from video_uniformer.models.uniformer.network import UniFormer
 
 CLIP = ClipSpec(num_frames=4, stride=2, size=32, num_clips=2)
@@ -80,7 +81,7 @@ def test_prediction_tells_which_frames_were_looked_at(
     checkpoint: Callable[..., Path], video_file: Callable[..., Path]
 ) -> None:
     prediction = load_classifier(checkpoint())(video_file(num_frames=24))
-    assert prediction.frames.tolist() == [[0, 2, 4, 7], [16, 18, 20, 23]]
+    assert prediction.indices.tolist() == [[0, 2, 4, 7], [16, 18, 20, 23]]
 
 
 def test_clip_can_be_changed(

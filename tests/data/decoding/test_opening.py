@@ -315,3 +315,10 @@ def test_pyav_serves_where_decord_is_not_installed(
     assert log.messages == [
         "decord is passed over for all files, as it is not installed; PyAV reads them"
     ]
+
+
+def test_video_shows_what_it_is(video_file: Callable[..., Path]) -> None:
+    path = video_file(num_frames=12)
+    with open_video(path, "pyav") as video:
+        assert repr(video) == f"Video({str(path)!r}, 12 frames, 25 fps, pyav)"
+    assert repr(video) == f"Video({str(path)!r}, pyav, closed)"

@@ -68,8 +68,10 @@ class VideoReader:
     ) -> None:
         self._policy, self._decoder = policy, decoder
         self._open = opener
+        self._guard: DecodeGuard | None = None
         if policy.deadline_seconds is not None:
-            self._open = DecodeGuard(policy.deadline_seconds, opener=opener).open
+            self._guard = DecodeGuard(policy.deadline_seconds, opener=opener)
+            self._open = self._guard.open
         self._quarantine: Quarantine | None = None
         # A run that ends at the first bad video sets nothing aside, and asks each file anew.
         if policy.quarantine is not None and policy.on_bad_video != "raise":
@@ -125,6 +127,14 @@ class VideoReader:
         if salvages and not isinstance(failure, DeadlineError):
             return self._salvage(request, _explain(path, failure))
         return self._skip(path, failure, _explain(path, failure))
+
+    def close(self) -> None:
+        """End the process that decodes, if there is one; a reading that waits for it fails.
+
+        Harmless when called again, and the reader can be used again.
+        """
+        if self._guard is not None:
+            self._guard.close()
 
     def _salvage(self, request: "_Request", problem: str) -> Reading:
         try:
