@@ -24,7 +24,7 @@ from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 from torch import Tensor
 
-from video_uniformer.data.decoding.frame_table import read_frame_table
+from video_uniformer.data.decoding.frame_table import list_frames
 from video_uniformer.data.decoding.interface import Allocate, Video, VideoError, allocate_pixels
 from video_uniformer.data.decoding.scaling import scaled_size
 from video_uniformer.data.decoding.streams import (
@@ -50,6 +50,7 @@ class PyAVVideo(Video):
 
     Attributes:
         table: The time stamps; None where they do not tell frames apart.
+        num_parts: Recordings that the file joins: one more than its clock goes back.
 
     Raises:
         VideoError: The file is unreadable, cut short, has no video stream, or no frame of it can
@@ -70,7 +71,9 @@ class PyAVVideo(Video):
             # Noted now, as decoding sets them to those of the last frame.
             decoder = self._stream.codec_context
             self._size = scaled_size(decoder.width, decoder.height, short_side)
-            self.table = read_frame_table(path, self._container, self._stream)
+            listing = list_frames(path, self._container, self._stream)
+            self.table, self._stamps = listing.table, listing.stamps
+            self.num_parts = max(1, len(listing.parts))
             if self.table:
                 self._num_frames = len(self.table.frames)
             else:
@@ -93,9 +96,11 @@ class PyAVVideo(Video):
     @property
     def times(self) -> Tensor:
         """When each frame is shown, float64 (len), rising seconds from 0 for the first frame."""
-        if self.table is None:  # time stamps that do not tell frames apart tell no times either
+        # Time stamps that do not tell frames apart tell no times either, but for those of parts.
+        is_timed = self.table or self.num_parts > 1
+        if not is_timed or len(self._stamps) != self._num_frames:
             return super().times
-        return seconds_from_first(self.table.frames, self._stream.time_base or Fraction(1))
+        return seconds_from_first(self._stamps, self._stream.time_base or Fraction(1))
 
     def _release(self) -> None:
         self._container.close()
@@ -110,9 +115,10 @@ class PyAVVideo(Video):
         return count
 
     def _measure_fps(self) -> float:
-        if self.table and self._num_frames > 1:
-            span = self.table.frames[-1] - self.table.frames[0]
-            return float((self._num_frames - 1) / (span * (self._stream.time_base or Fraction(1))))
+        is_timed = self.table or self.num_parts > 1
+        if is_timed and len(self._stamps) > 1 and self._stamps[-1] > self._stamps[0]:
+            span = self._stamps[-1] - self._stamps[0]
+            return float((len(self._stamps) - 1) / (span * (self._stream.time_base or Fraction(1))))
         return float(self._stream.average_rate or self._stream.guessed_rate or 1)
 
     def _read(self, indices: list[int]) -> Tensor:
