@@ -95,6 +95,8 @@ def _rows(facts: VideoFacts) -> Iterator[tuple[str, str]]:
     yield "key frames", f"{facts.num_key_frames}, at most {facts.key_frame_distance} frames apart"
     yield "order", "frames are reordered for display" if facts.has_b_frames else "as stored"
     yield "time", f"{facts.duration_seconds:.3f} s from {facts.start_seconds:.3f} s on"
+    if facts.num_parts > 1:
+        yield "clock", f"goes back: {facts.num_parts} joined recordings, counted in file order"
     yield "edit list", "cuts or delays the video" if facts.has_edit_list else "none that matters"
     yield "streams", f"{facts.num_video_streams} video, {facts.num_audio_streams} audio"
 

@@ -276,6 +276,17 @@ def _habits(scan: Scan) -> Iterator[Finding]:
             "video-uniformer-prepare re-encodes them once, and training reads them faster",
             [[item] for item in slow],
         )
+    joined = [item for item in good if scan.report(item).num_parts > 1]
+    if joined:
+        yield Finding(
+            "clock_goes_back",
+            False,
+            len(joined),
+            f"{_number(len(joined), 'video')} whose clock goes back (joined recordings)",
+            "frames are counted in file order, which decodes from the start and is slow; "
+            "video-uniformer-prepare writes them anew with one clock",
+            [[item] for item in joined],
+        )
     variable = [item for item in good if scan.report(item).rate == "variable"]
     if variable:
         yield Finding(

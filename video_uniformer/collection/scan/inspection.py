@@ -67,6 +67,7 @@ class FileReport:
         key_frame_distance: Largest number of frames from a key frame to the next.
         has_edit_list: Whether an edit list cuts or delays the video.
         rotation: Degrees counter-clockwise by which frames are turned to stand upright.
+        num_parts: Recordings joined in the file: one more than its clock goes back.
         seconds: Duration of the video.
         first_bad_frame: The first that is lost or altered; -1 where none is known.
         size_bytes: Length of the file.
@@ -89,6 +90,7 @@ class FileReport:
     key_frame_distance: int = 0
     has_edit_list: bool = False
     rotation: int = 0
+    num_parts: int = 1
     seconds: float = 0.0
     first_bad_frame: int = -1
     size_bytes: int = 0
@@ -191,6 +193,7 @@ def _probe(path: Path) -> dict[str, Any]:
         "key_frame_distance": facts.key_frame_distance,
         "has_edit_list": facts.has_edit_list,
         "rotation": facts.rotation,
+        "num_parts": facts.num_parts,
         "seconds": round(facts.duration_seconds, 3),
     }
 
@@ -230,8 +233,9 @@ def _decode_every(path: Path, report: FileReport, problem: str) -> FileReport:
         problem = problem or walk.problem
     if not problem and not walk.problem and walk.num_frames == expected:
         return replace(report, picture_hash=hash_pictures(walk.pictures, expected))
-    if walk.has_marks and report.rate == "variable":
-        # Packets that vanish whole leave a gap, which decoding alone cannot tell from a pause.
+    if walk.has_marks and report.rate == "variable" and report.num_parts == 1:
+        # Packets that vanish whole leave a gap, which decoding alone cannot tell from a pause; at a
+        # joint they are marked as well, and nothing is lost.
         problem = problem or "packets are damaged, and frames are missing between others"
     survey = survey_frames(path)
     intact = len(survey.places)

@@ -50,6 +50,7 @@ class VideoFacts:
         has_b_frames: Whether frames may be shown in another order than they are stored.
         interlaced: Whether frames are woven of two fields.
         bit_depth: Bits per sample of one component.
+        num_parts: Recordings joined in the file: one more than its clock goes back.
         num_video_streams: Without pictures attached as covers.
         num_audio_streams: Streams of sound.
         size_bytes: Length of the file.
@@ -76,6 +77,7 @@ class VideoFacts:
     has_b_frames: bool
     interlaced: bool
     bit_depth: int
+    num_parts: int
     num_video_streams: int
     num_audio_streams: int
     size_bytes: int
@@ -122,6 +124,7 @@ def probe_video(path: str | Path) -> VideoFacts:
             has_b_frames=bool(stream.codec_context.has_b_frames),
             interlaced=first.interlaced_frame or stream.codec_context.field_order in _FIELDS,
             bit_depth=max(component.bits for component in first.format.components),
+            num_parts=video.num_parts,
             num_video_streams=len(video_streams(container)),
             num_audio_streams=len(container.streams.audio),
             size_bytes=path.stat().st_size,
