@@ -84,12 +84,13 @@ def as_table(facts: VideoFacts) -> Table:
 
 
 def _rows(facts: VideoFacts) -> Iterator[tuple[str, str]]:
+    mirrored = ", mirrored" if facts.mirrored else ""
     turned = f", turned by {facts.rotation} degrees" if facts.rotation else ""
     woven = ", interlaced" if facts.interlaced else ""
     yield "decoder", f"[bold]{facts.decoder}[/bold]: {facts.choice}"
     yield "container", f"{facts.container}, {facts.size_bytes / 1e6:.2f} MB"
     yield "codec", f"{facts.codec}, {facts.pixel_format} of {facts.bit_depth} bits{woven}"
-    yield "size", f"{facts.width}x{facts.height}{turned}"
+    yield "size", f"{facts.width}x{facts.height}{mirrored}{turned}"
     yield "rate", f"{facts.fps:.6g} frames per second, {facts.rate}"
     yield "frames", f"{facts.num_frames} playable, {_listed(facts)}"
     yield "key frames", f"{facts.num_key_frames}, at most {facts.key_frame_distance} frames apart"

@@ -7,11 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from video_uniformer.data.decoding.interface import Video, VideoError
-from video_uniformer.data.decoding.scaling import scaled_size
+from video_uniformer.data.decoding.pictures import read_picture
 from video_uniformer.system.file_kinds import PICTURE_SUFFIXES, choose_pictures, suffix_of
 
 _logger = logging.getLogger(__name__)
@@ -77,15 +76,7 @@ class FrameFolder(Video):
 
     def _read_picture(self, name: str) -> np.ndarray:
         try:
-            with Image.open(self.path / name) as picture:
-                size = scaled_size(*picture.size, self._short_side)
-                if size != picture.size:
-                    # A JPEG is decoded at a fraction of its size where that is large enough.
-                    picture.draft("RGB", size)
-                image = picture.convert("RGB")
-                if size != image.size:
-                    image = image.resize(size, Image.Resampling.BILINEAR)
-                return np.asarray(image)
+            return read_picture(self.path / name, short_side=self._short_side)
         except Exception as error:  # Pillow raises many types for damaged files
             raise VideoError(f"{self.path / name}: not a readable picture ({error})") from error
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from video_uniformer.data.decoding.interface import VideoError
 from video_uniformer.data.decoding.mp4 import has_edit_list
 from video_uniformer.data.decoding.opening import open_video
+from video_uniformer.data.decoding.orientation import orientation_of
 from video_uniformer.data.decoding.pyav_reader import PyAVVideo
 from video_uniformer.data.decoding.streams import (
     as_video_error,
@@ -38,6 +39,7 @@ class VideoFacts:
         width: Pixels of the upright picture.
         height: Pixels of the upright picture.
         rotation: Degrees counter-clockwise by which frames are turned to stand upright.
+        mirrored: Whether left and right of frames change places before they are turned.
         fps: Frames per second; the mean where the rate varies.
         rate: Whether all frames are equally far apart, up to the container's rounding.
         num_frames: Playable frames.
@@ -65,6 +67,7 @@ class VideoFacts:
     width: int
     height: int
     rotation: int
+    mirrored: bool
     fps: float
     rate: Literal["constant", "variable"]
     num_frames: int
@@ -103,15 +106,16 @@ def probe_video(path: str | Path) -> VideoFacts:
     with video, open_container(path) as container:
         stream = prepare_stream(container, path)
         keys, first = _key_places(video, container, stream), _first_frame(path)
-        times, turned = video.times, round(first.rotation / 90) % 2 == 1
+        times, orientation = video.times, orientation_of(first)
         return VideoFacts(
             path=str(path),
             container=container.format.name,
             codec=stream.codec_context.codec.canonical_name,
             pixel_format=first.format.name,
-            width=first.height if turned else first.width,
-            height=first.width if turned else first.height,
-            rotation=int(first.rotation),
+            width=first.height if orientation.transposed else first.width,
+            height=first.width if orientation.transposed else first.height,
+            rotation=orientation.rotation,
+            mirrored=orientation.is_mirrored,
             fps=video.fps,
             rate="constant" if _is_even(times) else "variable",
             num_frames=len(video),

@@ -26,6 +26,7 @@ from torch import Tensor
 
 from video_uniformer.data.decoding.frame_table import list_frames
 from video_uniformer.data.decoding.interface import Allocate, Video, VideoError, allocate_pixels
+from video_uniformer.data.decoding.orientation import orientation_of
 from video_uniformer.data.decoding.scaling import scaled_size
 from video_uniformer.data.decoding.streams import (
     as_video_error,
@@ -249,7 +250,7 @@ class Images:
         converted = self._reformatter.reformat(
             frame, width=self._width, height=self._height, format="rgb24", threads=1
         )
-        upright = np.rot90(converted.to_ndarray(), round(frame.rotation / 90) % 4)  # (H, W, 3)
+        upright = orientation_of(frame).apply(converted.to_ndarray())  # (H, W, 3)
         if not len(self.rgb):
             self.rgb = self._allocate((len(self._positions), *upright.shape))
         self.rgb[position] = upright
