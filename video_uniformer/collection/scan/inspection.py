@@ -68,6 +68,7 @@ class FileReport:
         has_edit_list: Whether an edit list cuts or delays the video.
         rotation: Degrees counter-clockwise by which frames are turned to stand upright.
         num_parts: Recordings joined in the file: one more than its clock goes back.
+        mirrored: Whether left and right of frames change places before they are turned.
         seconds: Duration of the video.
         first_bad_frame: The first that is lost or altered; -1 where none is known.
         size_bytes: Length of the file.
@@ -91,6 +92,7 @@ class FileReport:
     has_edit_list: bool = False
     rotation: int = 0
     num_parts: int = 1
+    mirrored: bool = False
     seconds: float = 0.0
     first_bad_frame: int = -1
     size_bytes: int = 0
@@ -194,6 +196,7 @@ def _probe(path: Path) -> dict[str, Any]:
         "has_edit_list": facts.has_edit_list,
         "rotation": facts.rotation,
         "num_parts": facts.num_parts,
+        "mirrored": facts.mirrored,
         "seconds": round(facts.duration_seconds, 3),
     }
 

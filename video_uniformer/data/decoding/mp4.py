@@ -79,6 +79,18 @@ def has_edit_list(path: Path) -> bool:
         return False
 
 
+def has_encrypted_entry(path: Path) -> bool:
+    """Whether the video of an mp4 or mov file is encrypted; also of a fragmented one."""
+    try:
+        moov = _read_moov(path, is_plain=False)
+        entries = (
+            _child(track, b"mdia", b"minf", b"stbl", b"stsd")[8:] for track in _video_tracks(moov)
+        )
+        return any(kind == b"encv" for entry in entries for kind, _ in _boxes(entry))
+    except (OSError, struct.error, LookupError, ValueError):
+        return False
+
+
 def _is_edited(moov: bytes, track: bytes) -> bool:
     box = _child(track, b"edts", b"elst")
     samples = _child(track, b"mdia", b"minf", b"stbl")
@@ -97,8 +109,8 @@ def _is_edited(moov: bytes, track: bytes) -> bool:
     return False
 
 
-def _read_moov(path: Path) -> bytes:
-    """Find the index among the top-level boxes, checking that they fill the file."""
+def _read_moov(path: Path, *, is_plain: bool = True) -> bytes:
+    """Find the index among the top-level boxes, checking that plain ones fill the file."""
     moov = b""
     start = 0
     end = path.stat().st_size
@@ -106,11 +118,13 @@ def _read_moov(path: Path) -> bytes:
         for _ in range(_MAX_TOP_LEVEL_BOXES):
             if start == end:
                 return _require(moov, "mp4 files without an index")
+            if moov and not is_plain:
+                return moov
             file.seek(start)
             kind, header, size = _parse_header(file.read(16), end - start)
-            if kind in _FRAGMENT_KINDS:
+            if is_plain and kind in _FRAGMENT_KINDS:
                 raise UnsuitableError("fragmented mp4 files")
-            if kind not in _TOP_LEVEL_KINDS:
+            if is_plain and kind not in _TOP_LEVEL_KINDS:
                 raise UnsuitableError("containers other than mp4 and mov")
             if start + size > end:
                 raise UnsuitableError("mp4 files cut short")

@@ -8,11 +8,10 @@ eight. FFmpeg turns by odd angles as well and fills the corners; here the neares
 """
 
 import struct
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import numpy as np
 import numpy.typing as npt
-from av.sidedata.sidedata import Type
+from av.sidedata.sidedata import SideData
 from av.video.frame import VideoFrame
 
 _MATRIX = struct.Struct("=9i")
@@ -43,7 +42,7 @@ class Orientation(NamedTuple):
             return -90 if self.flipped_x else 90
         return -180 if self.flipped_y else 0
 
-    def apply(self, image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    def apply(self, image: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Make an image stand upright; a view of it.
 
         Shape:
@@ -81,8 +80,8 @@ def orientation_from_matrix(a: int, b: int, c: int, d: int) -> Orientation:
 
 def orientation_of(frame: VideoFrame) -> Orientation:
     """The orientation that a decoded frame carries, be it from its container or its codec."""
-    matrix = frame.side_data.get(Type.DISPLAYMATRIX)
-    if matrix is None or len(bytes(matrix)) < _MATRIX.size:
+    matrix = frame.side_data.get("DISPLAYMATRIX")
+    if not isinstance(matrix, SideData) or matrix.buffer_size < _MATRIX.size:
         return UPRIGHT
-    a, b, _, c, d = _MATRIX.unpack_from(bytes(matrix))[:5]
+    a, b, _, c, d = _MATRIX.unpack_from(matrix)[:5]
     return orientation_from_matrix(a, b, c, d)

@@ -3,8 +3,8 @@
 The time stamps come from a walk over the packets, which decodes nothing; what a container says of
 itself (number of frames, duration, rate) is not believed. A frame is reached from the last key
 frame before it: packets are fed up to the frame's own, then the decoder is drained, so that hardly
-a packet is decoded that no wanted frame builds on. Where time stamps do not tell frames apart,
-frames are counted from the start of the file.
+a packet is decoded that no wanted frame builds on. Where time stamps do not tell frames apart, or
+the clock goes back, frames are counted from the start of the file.
 """
 
 from bisect import bisect_right
@@ -91,7 +91,7 @@ class PyAVVideo(Video):
 
     @property
     def fps(self) -> float:
-        """Frames per second; the mean where the rate varies."""
+        """Frames per second; the mean where the rate varies, without jumps of the clock."""
         return self._fps
 
     @property
