@@ -90,6 +90,9 @@ def _rows(facts: VideoFacts) -> Iterator[tuple[str, str]]:
     yield "decoder", f"[bold]{facts.decoder}[/bold]: {facts.choice}"
     yield "container", f"{facts.container}, {facts.size_bytes / 1e6:.2f} MB"
     yield "codec", f"{facts.codec}, {facts.pixel_format} of {facts.bit_depth} bits{woven}"
+    if facts.transfer or facts.primaries:
+        names = " ".join(filter(None, (facts.transfer, facts.primaries)))
+        yield "colours", f"{names}: read as they are stored, without tone mapping"
     yield "size", f"{facts.width}x{facts.height}{mirrored}{turned}"
     yield "rate", f"{facts.fps:.6g} frames per second, {facts.rate}"
     yield "frames", f"{facts.num_frames} playable, {_listed(facts)}"

@@ -287,6 +287,16 @@ def _habits(scan: Scan) -> Iterator[Finding]:
             "video-uniformer-prepare writes them anew with one clock",
             [[item] for item in joined],
         )
+    hdr = [i for i in good if scan.report(i).transfer or scan.report(i).primaries]
+    if hdr:
+        yield Finding(
+            "hdr",
+            False,
+            len(hdr),
+            f"{_number(len(hdr), 'video')} in HDR or wide colours (HLG, PQ, BT.2020)",
+            "they are read washed out: make them BT.709 with a tone mapper before training",
+            [[item] for item in hdr],
+        )
     variable = [item for item in good if scan.report(item).rate == "variable"]
     if variable:
         yield Finding(

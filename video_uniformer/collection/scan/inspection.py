@@ -66,6 +66,8 @@ class FileReport:
         listed_frames: What the container says, 0 where it says nothing.
         key_frame_distance: Largest number of frames from a key frame to the next.
         has_edit_list: Whether an edit list cuts or delays the video.
+        transfer: "hlg" or "pq" of HDR; empty for others.
+        primaries: "bt2020" of wide colours; empty for others.
         rotation: Degrees counter-clockwise by which frames are turned to stand upright.
         num_parts: Recordings joined in the file: one more than its clock goes back.
         mirrored: Whether left and right of frames change places before they are turned.
@@ -90,6 +92,8 @@ class FileReport:
     listed_frames: int = 0
     key_frame_distance: int = 0
     has_edit_list: bool = False
+    transfer: str = ""
+    primaries: str = ""
     rotation: int = 0
     num_parts: int = 1
     mirrored: bool = False
@@ -194,6 +198,8 @@ def _probe(path: Path) -> dict[str, Any]:
         "listed_frames": facts.listed_frames or 0,
         "key_frame_distance": facts.key_frame_distance,
         "has_edit_list": facts.has_edit_list,
+        "transfer": facts.transfer,
+        "primaries": facts.primaries,
         "rotation": facts.rotation,
         "num_parts": facts.num_parts,
         "mirrored": facts.mirrored,

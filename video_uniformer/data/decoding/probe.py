@@ -24,6 +24,9 @@ from video_uniformer.data.decoding.streams import (
 )
 
 _ROUNDING_SECONDS = 0.00101  # some containers round times, and so the mean, to the millisecond
+# ITU-T H.273 tables 3 and 2; those that a screen for BT.709 shows washed out.
+_TRANSFERS = {16: "pq", 18: "hlg"}
+_PRIMARIES = {9: "bt2020"}
 _FIELDS = (2, 3, 4, 5)  # FFmpeg's AVFieldOrder: all that are neither unknown nor progressive
 
 
@@ -51,6 +54,8 @@ class VideoFacts:
         has_edit_list: Whether an edit list of an mp4 or mov file cuts or delays the video.
         has_b_frames: Whether frames may be shown in another order than they are stored.
         interlaced: Whether frames are woven of two fields.
+        transfer: How light became numbers: "hlg" or "pq" of HDR; empty for others.
+        primaries: "bt2020" of wide colours; empty for others.
         bit_depth: Bits per sample of one component.
         num_parts: Recordings joined in the file: one more than its clock goes back.
         num_video_streams: Without pictures attached as covers.
@@ -79,6 +84,8 @@ class VideoFacts:
     has_edit_list: bool
     has_b_frames: bool
     interlaced: bool
+    transfer: str
+    primaries: str
     bit_depth: int
     num_parts: int
     num_video_streams: int
@@ -127,6 +134,8 @@ def probe_video(path: str | Path) -> VideoFacts:
             has_edit_list=has_edit_list(path),
             has_b_frames=bool(stream.codec_context.has_b_frames),
             interlaced=first.interlaced_frame or stream.codec_context.field_order in _FIELDS,
+            transfer=_TRANSFERS.get(int(first.color_trc), ""),
+            primaries=_PRIMARIES.get(int(first.color_primaries), ""),
             bit_depth=max(component.bits for component in first.format.components),
             num_parts=video.num_parts,
             num_video_streams=len(video_streams(container)),
