@@ -332,7 +332,18 @@ def _check_edits(box: bytes, start: int, last: Fraction) -> None:
 def _check_order(
     times: npt.NDArray[np.int64], step: int, key_frames: npt.NDArray[np.int64]
 ) -> None:
-    """Check that display times are evenly spread and that no frame crosses a key frame."""
+    """Check that display times are evenly spread and that no frame crosses a key frame.
+
+    A key frame's place in display must be its place in decoding, and all that is decoded before it
+    must be shown before it. Decoding order from left to right, the place in display below:
+
+        closed:  I  P  B  B | I  P  B  B        open:  I  P  B  B | I  B  B  P
+                 0  3  1  2 | 4  7  5  6               0  3  1  2 | 6  4  5  7
+        latest   0  3  3  3 | 4  7  7  7               0  3  3  3 | 6  6  6  7
+
+    In the open file the second key frame stands at 4 and is shown at 6: frames 4 and 5 build on the
+    group before it, and a decoder that starts at the key frame shows them wrong.
+    """
     places, rest = np.divmod(times, step)
     if rest.any() or not np.array_equal(np.sort(places), np.arange(len(places))):
         raise UnsuitableError("mp4 files of variable frame rate")
