@@ -17,6 +17,7 @@ from av.video.reformatter import VideoReformatter
 
 from video_uniformer.collection.scan.inspection import OK, FileReport, inspect_file
 from video_uniformer.collection.scan.walk import walk_frames
+from video_uniformer.data.decoding.colours import read_pixels
 from video_uniformer.data.decoding.frame_folder import FrameFolder
 from video_uniformer.data.decoding.interface import VideoError
 from video_uniformer.data.decoding.opening import open_video
@@ -174,10 +175,8 @@ def _upright_frames(source: Path, short_side: int) -> Iterator[Image]:
         width, height = map(_even, scaled_size(decoder.width, decoder.height, short_side))
         for frame in container.decode(stream):
             if playable is None or frame.pts in playable:
-                scaled = reformatter.reformat(
-                    frame, width=width, height=height, format="rgb24", threads=1
-                )
-                yield np.ascontiguousarray(orientation_of(frame).apply(scaled.to_ndarray()))
+                pixels = read_pixels(frame, reformatter, (width, height))
+                yield np.ascontiguousarray(orientation_of(frame).apply(pixels))
 
 
 def _even(length: int) -> int:

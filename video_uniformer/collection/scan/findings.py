@@ -294,7 +294,8 @@ def _habits(scan: Scan) -> Iterator[Finding]:
             False,
             len(hdr),
             f"{_number(len(hdr), 'video')} in HDR or wide colours (HLG, PQ, BT.2020)",
-            "they are read washed out: make them BT.709 with a tone mapper before training",
+            "they are mapped to BT.709 while they are read, which takes time; "
+            "video-uniformer prepare does it once",
             [[item] for item in hdr],
         )
     variable = [item for item in good if scan.report(item).rate == "variable"]

@@ -11,6 +11,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from torch import Tensor
 
+from video_uniformer.data.decoding.colours import colours_of
 from video_uniformer.data.decoding.interface import VideoError
 from video_uniformer.data.decoding.mp4 import has_edit_list
 from video_uniformer.data.decoding.opening import open_video
@@ -25,8 +26,6 @@ from video_uniformer.data.decoding.streams import (
 
 _ROUNDING_SECONDS = 0.00101  # some containers round times, and so the mean, to the millisecond
 # ITU-T H.273 tables 3 and 2; those that a screen for BT.709 shows washed out.
-_TRANSFERS = {16: "pq", 18: "hlg"}
-_PRIMARIES = {9: "bt2020"}
 _FIELDS = (2, 3, 4, 5)  # FFmpeg's AVFieldOrder: all that are neither unknown nor progressive
 
 
@@ -134,8 +133,8 @@ def probe_video(path: str | Path) -> VideoFacts:
             has_edit_list=has_edit_list(path),
             has_b_frames=bool(stream.codec_context.has_b_frames),
             interlaced=first.interlaced_frame or stream.codec_context.field_order in _FIELDS,
-            transfer=_TRANSFERS.get(int(first.color_trc), ""),
-            primaries=_PRIMARIES.get(int(first.color_primaries), ""),
+            transfer=colours_of(first).transfer,
+            primaries=colours_of(first).primaries,
             bit_depth=max(component.bits for component in first.format.components),
             num_parts=video.num_parts,
             num_video_streams=len(video_streams(container)),

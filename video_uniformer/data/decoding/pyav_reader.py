@@ -24,6 +24,7 @@ from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 from torch import Tensor
 
+from video_uniformer.data.decoding.colours import read_pixels
 from video_uniformer.data.decoding.frame_table import list_frames
 from video_uniformer.data.decoding.interface import Allocate, Video, VideoError, allocate_pixels
 from video_uniformer.data.decoding.orientation import orientation_of
@@ -247,10 +248,8 @@ class Images:
                     return
 
     def _put(self, position: int, frame: VideoFrame) -> None:
-        converted = self._reformatter.reformat(
-            frame, width=self._width, height=self._height, format="rgb24", threads=1
-        )
-        upright = orientation_of(frame).apply(converted.to_ndarray())  # (H, W, 3)
+        rgb = read_pixels(frame, self._reformatter, (self._width, self._height))
+        upright = orientation_of(frame).apply(rgb)  # (H, W, 3)
         if not len(self.rgb):
             self.rgb = self._allocate((len(self._positions), *upright.shape))
         self.rgb[position] = upright
