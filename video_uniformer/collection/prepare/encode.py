@@ -17,12 +17,11 @@ from av.video.reformatter import VideoReformatter
 
 from video_uniformer.collection.scan.inspection import OK, FileReport, inspect_file
 from video_uniformer.collection.scan.walk import walk_frames
-from video_uniformer.data.decoding.colours import read_pixels
 from video_uniformer.data.decoding.frame_folder import FrameFolder
 from video_uniformer.data.decoding.interface import VideoError
 from video_uniformer.data.decoding.opening import open_video
 from video_uniformer.data.decoding.orientation import orientation_of
-from video_uniformer.data.decoding.pyav_reader import PyAVVideo
+from video_uniformer.data.decoding.pyav_reader import PyAVVideo, read_pixels
 from video_uniformer.data.decoding.scaling import scaled_size
 from video_uniformer.data.decoding.streams import open_container, prepare_stream
 

@@ -16,7 +16,6 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 from av.video.frame import VideoFrame
-from av.video.reformatter import VideoReformatter
 
 _logger = logging.getLogger(__name__)
 
@@ -58,27 +57,6 @@ def colours_of(frame: VideoFrame) -> Colours:
     return Colours(
         _TRANSFERS.get(int(frame.color_trc), ""), _PRIMARIES.get(int(frame.color_primaries), "")
     )
-
-
-def read_pixels(
-    frame: VideoFrame, reformatter: VideoReformatter, size: tuple[int, int]
-) -> npt.NDArray[np.uint8]:
-    """A decoded frame as 8-bit RGB for a plain screen, not yet upright.
-
-    Args:
-        frame: As the decoder gave it.
-        reformatter: Kept between frames.
-        size: Width and height that it is scaled to, pixels.
-
-    Shape:
-        uint8 (height, width, 3).
-    """
-    colours, (width, height) = colours_of(frame), size
-    kind = "rgb24" if colours.are_plain else "rgb48le"
-    rgb = reformatter.reformat(frame, width=width, height=height, format=kind, threads=1)
-    if colours.are_plain:
-        return rgb.to_ndarray().view(np.uint8)
-    return to_plain(rgb.to_ndarray().view(np.uint16), colours)
 
 
 def to_plain(rgb: npt.NDArray[np.uint16], colours: Colours) -> npt.NDArray[np.uint8]:

@@ -24,7 +24,7 @@ from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 from torch import Tensor
 
-from video_uniformer.data.decoding.colours import read_pixels
+from video_uniformer.data.decoding.colours import colours_of, to_plain
 from video_uniformer.data.decoding.frame_table import list_frames
 from video_uniformer.data.decoding.interface import Allocate, Video, VideoError, allocate_pixels
 from video_uniformer.data.decoding.orientation import orientation_of
@@ -253,3 +253,24 @@ class Images:
         if not len(self.rgb):
             self.rgb = self._allocate((len(self._positions), *upright.shape))
         self.rgb[position] = upright
+
+
+def read_pixels(
+    frame: VideoFrame, reformatter: VideoReformatter, size: tuple[int, int]
+) -> npt.NDArray[np.uint8]:
+    """A decoded frame as 8-bit RGB for a plain screen, not yet upright.
+
+    Args:
+        frame: As the decoder gave it.
+        reformatter: Kept between frames.
+        size: Width and height that it is scaled to, pixels.
+
+    Shape:
+        uint8 (height, width, 3).
+    """
+    colours, (width, height) = colours_of(frame), size
+    kind = "rgb24" if colours.are_plain else "rgb48le"
+    rgb = reformatter.reformat(frame, width=width, height=height, format=kind, threads=1)
+    if colours.are_plain:
+        return rgb.to_ndarray().view(np.uint8)
+    return to_plain(rgb.to_ndarray().view(np.uint16), colours)
