@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 
 from video_uniformer.cli.config_groups import config_folder, config_groups
+from video_uniformer.cli.errors import checked_output
 from video_uniformer.cli.hydra_options import override_parser
 from video_uniformer.cli.parsing import PROGRAM, CommandParser
 
@@ -49,7 +50,7 @@ def complete(commands: Mapping[str, str]) -> None:
     for name, summary in commands.items():
         known = [_options(name)] if [name] == asked else []
         subparsers.add_parser(name, help=summary, parents=known, add_help=not known)
-    argcomplete.autocomplete(program, always_complete_options="long")
+    argcomplete.autocomplete(program, always_complete_options=False)
 
 
 def _options(command: str) -> argparse.ArgumentParser:
@@ -110,6 +111,7 @@ def _leaves(node: Mapping[str, object], prefix: str = "") -> Iterator[str]:
             yield f"{prefix}{key}"
 
 
+@checked_output
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point of the command."""
     options = parser().parse_args(arguments)
