@@ -26,10 +26,10 @@ What each network costs, measured, beside what was published. This page is writt
 
     python scripts/model_table.py
 
-and `video-uniformer-info` prints the same for any network and input, stage by stage:
+and `video-uniformer info` prints the same for any network and input, stage by stage:
 
-    video-uniformer-info small --frames 16 --size 224
-    video-uniformer-info in1k_b_tl_384 --json
+    video-uniformer info small --frames 16 --size 224
+    video-uniformer info in1k_b_tl_384 --json
 
 *GMACs* are 10^9 multiply-adds of one view in evaluation, by the conventions of fvcore, the authors'
 counter: one for each multiply-add of a convolution, a linear layer or a product of an attention,

@@ -17,7 +17,8 @@ MODULES = {
 # Rooms that know each other only downwards: a room imports what stands in the tuples after its own.
 # Two rooms of one tuple do not import each other, but those of the ground floor may.
 FLOORS = (
-    ("cli", "__main__"),
+    ("__main__",),
+    ("cli",),
     ("reports", "serve"),
     ("inference", "export", "training", "collection", "demo"),
     ("weights", "data"),

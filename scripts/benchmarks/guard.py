@@ -17,7 +17,8 @@ from video_uniformer.data.video.dataset import VideoDataset
 from video_uniformer.data.video.policy import BadVideoPolicy
 from video_uniformer.data.video.reader import VideoReader
 from video_uniformer.data.video.sampling import Sampler, eval_sampler, train_sampler
-from video_uniformer.data.video.transforms import eval_transform, train_transform
+from video_uniformer.data.video.train_transforms import train_transform
+from video_uniformer.data.video.transforms import eval_transform
 
 NUM_CLIPS = 12  # read in one run
 PROMISED = 0.98

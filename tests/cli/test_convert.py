@@ -1,4 +1,4 @@
-"""`video-uniformer-convert`: any checkpoint to one file that says what it is, and back."""
+"""`video-uniformer convert`: any checkpoint to one file that says what it is, and back."""
 
 import hashlib
 import json
@@ -276,5 +276,5 @@ def test_hub_folder_is_a_source(run: Run, checkpoint: Path, tmp_path: Path) -> N
 def test_help_is_worth_reading(run: Run) -> None:
     ran = run(main, "--help")
     assert ran.status == 0
-    assert "video-uniformer-convert renamed.pth small.safetensors --release k400_s_16x8" in ran.out
+    assert "video-uniformer convert renamed.pth small.safetensors --release k400_s_16x8" in ran.out
     assert max(len(line) for line in ran.out.splitlines()) <= 100

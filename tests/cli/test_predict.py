@@ -1,4 +1,4 @@
-"""`video-uniformer-predict`: answers for people and programs, and for what cannot be read."""
+"""`video-uniformer predict`: answers for people and programs, and for what cannot be read."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""`video-uniformer-probe`: what files are, for people and for programs."""
+"""`video-uniformer probe`: what files are, for people and for programs."""
 
 import ctypes
 import json

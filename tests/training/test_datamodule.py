@@ -15,7 +15,7 @@ from video_uniformer.data.annotations import read_class_names, read_list
 from video_uniformer.data.video.dataset import VideoDataset
 from video_uniformer.data.video.policy import BadVideoPolicy
 from video_uniformer.data.video.sampling import train_sampler
-from video_uniformer.data.video.transforms import train_transform
+from video_uniformer.data.video.train_transforms import train_transform
 from video_uniformer.training.datamodule import DataModule, EpochSampler
 
 CLIP = ClipSpec(num_frames=2, stride=2, size=32)

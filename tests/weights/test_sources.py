@@ -127,7 +127,7 @@ def test_hub_file_out_of_reach_says_what_to_do(place: Place) -> None:
 def test_misspelt_name_gets_the_nearest(place: Place) -> None:
     message = (
         r"weights 'k400_s16x4' is neither a file, nor a released checkpoint "
-        r"\(`video-uniformer-zoo` lists their names\), nor hf://owner/repo/file; did you mean "
+        r"\(`video-uniformer zoo` lists their names\), nor hf://owner/repo/file; did you mean "
         r"'k400_s_16x4'\?"
     )
     with pytest.raises(ValueError, match=message):

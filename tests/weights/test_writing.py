@@ -192,7 +192,7 @@ def test_card_of_a_release_tells_what_the_authors_published() -> None:
         "| classes | 400, in this order: `riding a bike`, `marching`, ",
         "release `uniformer_small_k400_16x4.pth` (`k400_s_16x4`, [link](https://drive.google.com/",
         "a top-1 accuracy of 80.8 % on Kinetics-400 (224 px, 16x1x4)",
-        "video-uniformer-predict clip.mp4 --checkpoint hf://owner/repo",
+        "video-uniformer predict clip.mp4 --checkpoint hf://owner/repo",
         'load_classifier("hf://owner/repo")',
         'UniFormer.from_pretrained("owner/repo")  # (B, 3, T, H, W) -> logits (B, K)',
     ):
@@ -206,7 +206,7 @@ def test_card_of_an_image_network_names_its_data() -> None:
     assert data["datasets"] == ["imagenet-1k"]
     assert "83.4 % on ImageNet-1K (224 px)." in text
     assert "| token_labels | `True` |" in text
-    assert "video-uniformer-predict" not in text
+    assert "video-uniformer predict" not in text
 
 
 def test_card_of_what_was_made_from_a_release_claims_no_accuracy() -> None:

@@ -1,44 +1,45 @@
-"""`video-uniformer-convert`: one self-describing file of any checkpoint, and back."""
+"""`video-uniformer convert`: one self-describing file of any checkpoint, and back."""
+
+from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from video_uniformer.cli.errors import one_line_errors
+from video_uniformer.cli.parsing import CommandParser
 from video_uniformer.labels.names import SHIPPED
-from video_uniformer.weights.convert import (
-    ENDINGS,
-    Request,
-    check_target,
-    convert,
-    count_network_parameters,
-    write,
-)
-from video_uniformer.weights.lock import sha256
+
+# What needs torch is imported late: help and errors of usage need none.
+if TYPE_CHECKING:
+    from video_uniformer.weights.convert import Request
 
 EXAMPLES = """examples:
-  video-uniformer-convert k400_s_16x8 small.safetensors
-  video-uniformer-convert renamed.pth small.safetensors --release k400_s_16x8
-  video-uniformer-convert outputs/best.ckpt folder --hub     a repository for the hub
-  video-uniformer-convert small.safetensors uniformer.pth --to published
-  video-uniformer-convert a.pth a.safetensors --classes names.txt --frames 8 --stride 8 --size 224
+  video-uniformer convert k400_s_16x8 small.safetensors
+  video-uniformer convert renamed.pth small.safetensors --release k400_s_16x8
+  video-uniformer convert outputs/best.ckpt folder --hub     a repository for the hub
+  video-uniformer convert small.safetensors uniformer.pth --to published
+  video-uniformer convert a.pth a.safetensors --classes names.txt --frames 8 --stride 8 --size 224
 
 No tensor is changed, not by a bit. What a file does not say, and neither its published name nor an
 option says, is left out of the result and told on the standard error."""
 
+KEY_NAMES = ("ours", "published")
+
 
 def parser() -> argparse.ArgumentParser:
     """The command's options."""
-    parser = argparse.ArgumentParser(
-        prog="video-uniformer-convert",
+    parser = CommandParser(
+        "convert",
         description="Turn a checkpoint into one file that says what it is, or back.",
         epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("source", help="a file, a release (video-uniformer-zoo lists them) or hf://owner/repo")
+    add("source", help="a file, a release (video-uniformer zoo lists them) or hf://owner/repo")
     add("target", type=Path, help=".safetensors; to published also .pth; with --hub a folder")
-    add("--to", choices=tuple(ENDINGS), default="ours", help="whose key names (default: ours)")
+    add("--to", choices=KEY_NAMES, default="ours", help="whose key names (default: ours)")
     add("--hub", action="store_true", help="write a folder as a Hugging Face repository has it")
     add("--release", metavar="NAME", help="which release a published file under another name is")
     add("--head-dim", type=int, help="channels per attention head, which no published file says")
@@ -59,6 +60,8 @@ def request(options: argparse.Namespace) -> Request:
     Raises:
         ValueError: an option is no number where it has to be.
     """
+    from video_uniformer.weights.convert import Request
+
     stride = options.stride
     if stride not in (None, "segments") and not stride.isdigit():
         raise ValueError(f"--stride is {stride!r}, expected a number of frames, or 'segments'")
@@ -83,9 +86,17 @@ def request(options: argparse.Namespace) -> Request:
     )
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point of the command."""
-    options = parser().parse_args()
+    options = parser().parse_args(arguments)
+    from video_uniformer.weights.convert import (
+        check_target,
+        convert,
+        count_network_parameters,
+        write,
+    )
+    from video_uniformer.weights.lock import sha256
+
     with one_line_errors():
         asked = request(options)
         check_target(asked)
@@ -100,7 +111,3 @@ def main() -> None:
         f"wrote {path}: {len(conversion.state)} tensors, {parameters:,} parameters, "
         f"{classes} classes, sha256 {digest}"
     )
-
-
-if __name__ == "__main__":
-    main()

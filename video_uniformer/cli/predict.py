@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from video_uniformer.cli import answer_printing
 from video_uniformer.cli.errors import checked_output, one_line_errors
+from video_uniformer.cli.parsing import CommandParser
 from video_uniformer.data.annotations.search import expand_paths
 from video_uniformer.inference.answer_file import AnswerFile, check_path
 from video_uniformer.system.printable import show_name
@@ -40,11 +41,10 @@ BATCH = "videos that go through the network together (default 1); 8 are faster w
 
 def parser() -> argparse.ArgumentParser:
     """The command's options."""
-    parser = argparse.ArgumentParser(
-        prog="video-uniformer predict",
+    parser = CommandParser(
+        "predict",
         description="Print the most probable classes of videos, with probabilities.",
         epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
     add("videos", nargs="*", help="files, folders (searched for videos) or quoted globs")
@@ -289,9 +289,9 @@ def run(options: argparse.Namespace, paths: Sequence[Path], tally: Tally) -> Non
 
 
 @checked_output
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point of the command."""
-    options = parser().parse_args()
+    options = parser().parse_args(arguments)
     with one_line_errors():
         check(options)
         paths = find_files(options)
@@ -310,7 +310,3 @@ def main() -> None:
     else:
         print(tally)
     raise SystemExit(1 if tally.failed else 0)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,4 +1,6 @@
-"""`video-uniformer-probe`: what video files are, which decoder reads them, and why."""
+"""`video-uniformer probe`: what video files are, which decoder reads them, and why."""
+
+from __future__ import annotations
 
 import argparse
 import json
@@ -7,23 +9,23 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
+from typing import TYPE_CHECKING
 
 from video_uniformer.cli.errors import checked_output
+from video_uniformer.cli.parsing import CommandParser
 from video_uniformer.data.annotations.search import expand_paths
-from video_uniformer.data.decoding.interface import VideoError
-from video_uniformer.data.decoding.probe import VideoFacts, probe_video
 from video_uniformer.system.printable import show_name
-from video_uniformer.system.processes import Task, run_killable
+
+# What needs torch or rich is imported late: help and errors of usage need neither.
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from video_uniformer.data.decoding.probe import VideoFacts
 
 EXAMPLES = """examples:
-  video-uniformer-probe clip.mp4
-  video-uniformer-probe a.mkv b.avi videos/        files, and all video files below a folder
-  video-uniformer-probe videos/ --json             one JSON object a line
+  video-uniformer probe clip.mp4
+  video-uniformer probe a.mkv b.avi videos/        files, and all video files below a folder
+  video-uniformer probe videos/ --json             one JSON object a line
 
 Nothing is decoded but the first frame, and all of a file that must be counted, in a process of its
 own, so that a file that hangs or crashes its decoder costs no other. The exit status is 1 if a file
@@ -32,11 +34,10 @@ could not be read, and 2 if the command cannot do what was asked."""
 
 def parser() -> argparse.ArgumentParser:
     """The command's options."""
-    parser = argparse.ArgumentParser(
-        prog="video-uniformer-probe",
+    parser = CommandParser(
+        "probe",
         description="Tell what video files are, which decoder reads them, and why.",
         epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("paths", nargs="+", metavar="FILE", help="or a folder, or a quoted glob")
     parser.add_argument("--json", action="store_true", help="print one JSON object a line")
@@ -58,6 +59,8 @@ def probe_files(
     Raises:
         ValueError: `deadline_seconds` is not above 0 and finite.
     """
+    from video_uniformer.system.processes import Task, run_killable
+
     tasks = (Task(path, deadline_seconds) for path in expand_paths(paths))
     # One worker, so that files keep their order.
     for outcome in run_killable(partial(_probe, probe), tasks, num_workers=1):
@@ -65,6 +68,8 @@ def probe_files(
 
 
 def _probe(probe: Callable[[Path], VideoFacts], path: Path) -> VideoFacts | str:
+    from video_uniformer.data.decoding.interface import VideoError
+
     if path.is_dir():  # one with videos was expanded
         return f"{path}: no video file there, expected one"
     try:
@@ -75,6 +80,9 @@ def _probe(probe: Callable[[Path], VideoFacts], path: Path) -> VideoFacts | str:
 
 def as_table(facts: VideoFacts) -> Table:
     """All that is known of a file, for a person."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
     table = Table(box=SIMPLE_HEAD, show_header=False)
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
@@ -112,12 +120,17 @@ def _listed(facts: VideoFacts) -> str:
 
 
 def describe(
-    options: argparse.Namespace, probe: Callable[[Path], VideoFacts] = probe_video
+    options: argparse.Namespace, probe: Callable[[Path], VideoFacts] | None = None
 ) -> bool:
     """Print what the options ask for; tell whether all files could be read."""
+    from rich.console import Console
+    from rich.markup import escape
+
+    from video_uniformer.data.decoding.probe import probe_video
+
     console = Console(emoji=False, highlight=False)
     num_failed = 0
-    for facts in probe_files(options.paths, options.deadline, probe):
+    for facts in probe_files(options.paths, options.deadline, probe or probe_video):
         if isinstance(facts, str):
             num_failed += 1
             print(f"error: {show_name(facts)}", file=sys.stderr)
@@ -130,9 +143,9 @@ def describe(
 
 
 @checked_output
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point of the command."""
-    options = parser().parse_args()
+    options = parser().parse_args(arguments)
     try:
         is_good = describe(options)
     except BrokenPipeError:  # of the output, not of a video
@@ -141,7 +154,3 @@ def main() -> None:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from None
     raise SystemExit(0 if is_good else 1)
-
-
-if __name__ == "__main__":
-    main()

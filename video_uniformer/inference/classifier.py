@@ -219,7 +219,7 @@ def load_classifier(
     other the class names must be given, and the clip where it is not 16x4 at 224 pixels.
 
     Args:
-        source: A file, the name of a release (`video-uniformer-zoo` lists them), or
+        source: A file, the name of a release (`video-uniformer zoo` lists them), or
             "hf://owner/repo[/file]".
         class_names: K names, which must be the checkpoint's own where those are known; the answers
             come in the order given.

@@ -75,7 +75,7 @@ def create_uniformer(  # noqa: PLR0913, D417 (one builder for the family)
     with global attention. Image weights are inflated into a video network.
 
     Args:
-        weights: A file, the name of a release (`video-uniformer-zoo` lists them),
+        weights: A file, the name of a release (`video-uniformer zoo` lists them),
             "hf://owner/repo[/file]", or a state dict.
 
     Returns:

@@ -141,7 +141,7 @@ def _usage(description: Description, repo: str) -> str:
     if network["ndim"] == 3 and description.class_names:
         lines = [
             "```bash",
-            f"video-uniformer-predict clip.mp4 --checkpoint {SCHEME}{repo}",
+            f"video-uniformer predict clip.mp4 --checkpoint {SCHEME}{repo}",
             "```",
             "",
             "```python",

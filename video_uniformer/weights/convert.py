@@ -158,7 +158,7 @@ def _release(asked: Request, described: bool) -> Release | None:
         near = nearest_release(asked.release)
         hint = f"; did you mean {near!r}?" if near else ""
         raise ValueError(
-            f"--release is {asked.release!r}, expected a name that `video-uniformer-zoo` "
+            f"--release is {asked.release!r}, expected a name that `video-uniformer zoo` "
             f"lists{hint}"
         )
     return release

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 Network = TypeVar("Network", bound="HubMethods")
 
-_EXPECTED = "what save_pretrained or `video-uniformer-convert --hub` writes"
+_EXPECTED = "what save_pretrained or `video-uniformer convert --hub` writes"
 _REPO = re.compile(r"[^/@\s:]+/[^/@\s:]+")
 
 

@@ -44,7 +44,7 @@ def find_weights(source: str | Path) -> Path:
         hint = f"; did you mean {near!r}?" if near else ""
         raise ValueError(
             f"weights {text!r} is neither a file, nor a released checkpoint "
-            f"(`video-uniformer-zoo` lists their names), nor {SCHEME}owner/repo/file{hint}"
+            f"(`video-uniformer zoo` lists their names), nor {SCHEME}owner/repo/file{hint}"
         )
     path = _find_release_file(release)
     check_lock(release.file, path)

@@ -216,7 +216,7 @@ def test_scan_that_was_killed_goes_on_to_the_same_files(
             shutil.copy(file.path, folder / f"{number:03d}{file.path.suffix}")
     whole, pieces = tmp_path / "whole", tmp_path / "pieces"
     options = (str(folder), "--workers", "2", "--output")
-    command = (sys.executable, "-m", "video_uniformer.cli.scan", *options)
+    command = (sys.executable, "-m", "video_uniformer", "scan", *options)
     subprocess.run((*command, str(whole)), check=False, capture_output=True)
     for num_files in np.random.default_rng(0).integers(1, 9, 3):
         dying = (sys.executable, "-c", DYING_SCAN, str(num_files), *options, str(pieces))

@@ -20,7 +20,8 @@ from video_uniformer.data.video.dataset import VideoDataset
 from video_uniformer.data.video.policy import BadVideoPolicy
 from video_uniformer.data.video.quarantine import Quarantine
 from video_uniformer.data.video.reader import VideoReader
-from video_uniformer.data.video.transforms import eval_transform, train_transform
+from video_uniformer.data.video.train_transforms import train_transform
+from video_uniformer.data.video.transforms import eval_transform
 from video_uniformer.outcomes import OK, SKIPPED, SUBSTITUTED
 
 

@@ -23,7 +23,8 @@ from video_uniformer.data.video.quarantine import Quarantine
 from video_uniformer.data.video.reader import VideoReader
 from video_uniformer.data.video.sampling import eval_sampler as eval_sampler
 from video_uniformer.data.video.sampling import train_sampler
-from video_uniformer.data.video.transforms import eval_transform, train_transform
+from video_uniformer.data.video.train_transforms import train_transform
+from video_uniformer.data.video.transforms import eval_transform
 from video_uniformer.outcomes import SALVAGED, SKIPPED, SUBSTITUTED
 from video_uniformer.training.callbacks.bad_videos import (
     BadVideos,

@@ -273,7 +273,7 @@ def _habits(scan: Scan) -> Iterator[Finding]:
             len(slow),
             f"{_number(len(slow), 'video')} with more than {_LONG_KEY_FRAME_DISTANCE} frames from "
             "key frame to key frame",
-            "video-uniformer-prepare re-encodes them once, and training reads them faster",
+            "video-uniformer prepare re-encodes them once, and training reads them faster",
             [[item] for item in slow],
         )
     joined = [item for item in good if scan.report(item).num_parts > 1]
@@ -284,7 +284,7 @@ def _habits(scan: Scan) -> Iterator[Finding]:
             len(joined),
             f"{_number(len(joined), 'video')} whose clock goes back (joined recordings)",
             "frames are counted in file order, which decodes from the start and is slow; "
-            "video-uniformer-prepare writes them anew with one clock",
+            "video-uniformer prepare writes them anew with one clock",
             [[item] for item in joined],
         )
     hdr = [i for i in good if scan.report(i).transfer or scan.report(i).primaries]

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from video_uniformer.collection.depths import DECODE
 from video_uniformer.collection.scan.pictures import (
     Picture,
     hash_pictures,
@@ -30,7 +31,6 @@ OK, DAMAGED, UNREADABLE, NO_VIDEO = "ok", "damaged", "unreadable", "not a video"
 HUNG, CRASHED, MISSING = "hung", "crashed", "missing"
 STATUSES = (OK, DAMAGED, UNREADABLE, NO_VIDEO, HUNG, CRASHED, MISSING)
 
-DECODE = ("every", "ends", "none")
 """How much of each file is decoded."""
 
 _SCRIPTS = ("concat", "hls", "dash", "sdp")  # texts that name other files
