@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from drawn_videos import write_video
 
 from video_uniformer.clip import ClipSpec
 from video_uniformer.description import KEY, Description, plain_values
@@ -20,8 +21,6 @@ MOST_FILES = 8
 @pytest.fixture(scope="module")
 def walks(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[str], list[str]]:
     """Rooms of `load_classifier`, and files from `predict` to the pixels."""
-    from conftest import write_video
-
     folder = tmp_path_factory.mktemp("walk")
     size = {"width": 64, "height": 64, "fps": 25, "gop": 10, "grey": None}
     video = write_video(folder / "a.mp4", num_frames=20, **size)
@@ -35,7 +34,7 @@ def walks(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[str], list[str
     content = {"state_dict": network.state_dict(), KEY: plain_values(said)}
     torch.save(content, folder / "a.ckpt")
     command = [sys.executable, PROGRAM, folder / "a.ckpt", video, folder / "log"]
-    ran = subprocess.run(command, capture_output=True, text=True, check=True)
+    ran = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     rooms, files = json.loads(ran.stdout.splitlines()[-1])
     return rooms, files
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from video_uniformer.data.decoding.colours import colours_of, to_plain
 from video_uniformer.data.decoding.orientation import orientation_of
 
 
@@ -82,7 +83,9 @@ def iterate(path: Path) -> Iterator[torch.Tensor]:
     """Decode from the start with PyAV alone, upright, without a seek."""
     with av.open(str(path), metadata_errors="ignore") as container:
         for frame in container.decode(container.streams.best("video")):
-            image = frame.to_ndarray(format="rgb24")
+            colours = colours_of(frame)
+            image = frame.to_ndarray(format="rgb24" if colours.are_plain else "rgb48le")
+            image = image if colours.are_plain else to_plain(image.view(np.uint16), colours)
             yield torch.from_numpy(orientation_of(frame).apply(image).copy())
 
 
