@@ -7,21 +7,16 @@ from typing import NamedTuple
 
 import av.logging
 import numpy as np
-from av.container import InputContainer
-from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
-from av.video.stream import VideoStream
 
 from video_uniformer.collection.scan.pictures import Picture
+from video_uniformer.data.decoding.full_decode import COMPLAIN, SequentialDecoding
 from video_uniformer.data.decoding.orientation import orientation_of
-from video_uniformer.data.decoding.streams import describe_error, open_container, prepare_stream
 
 PICTURE_HEIGHT = 64
 """Pixels; the width keeps the aspect."""
 
-_MARKED = "a packet is damaged"
-_OPTIONS = {"err_detect": "crccheck+bitstream+buffer+explode"}
 # They read on behind a hole, and only complain of it. Others complain of more than damage.
 _COMPLAINING = ("matroska,webm", "asf")
 
@@ -56,25 +51,21 @@ def walk_frames(path: Path, places: Iterable[int]) -> Walk:
     """
     wanted = set(places)
     pictures: dict[int, Picture] = {}
-    problems: list[str] = []
     reformatter = VideoReformatter()
+    decoding = SequentialDecoding(path, COMPLAIN)
     count = 0
-    with _listening() as log, open_container(path) as container:
-        stream = prepare_stream(container, path)
-        stream.codec_context.options = _OPTIONS
-        for frame in _decode(container, stream, problems):
+    with _listening() as log:
+        for frame, _ in decoding:
             # Ahead of the first key frame stand frames that lack another; they are not counted.
             if frame.is_corrupt and count == 0:
                 continue
-            if frame.is_corrupt:
-                problems.append("a frame is corrupt")
             if count in wanted:
                 pictures[count] = _picture(frame, reformatter)
             count += 1
-        name = container.format.name
-        said = [text.strip() for _, speaker, text in log if speaker == name]
-    complaint = said[0] if said and name in _COMPLAINING else ""
-    return Walk(count, "".join(problems[:1]), complaint, _MARKED in problems, pictures)
+        said = [text.strip() for _, speaker, text in log if speaker == decoding.container]
+    complaint = said[0] if said and decoding.container in _COMPLAINING else ""
+    problem = "".join(decoding.complaints[:1])
+    return Walk(count, problem, complaint, decoding.has_marks, pictures)
 
 
 @contextmanager
@@ -89,32 +80,6 @@ def _listening() -> Iterator[list[tuple[int, str, str]]]:
     finally:
         av.logging.set_level(before[0])
         av.logging.set_skip_repeated(before[1])
-
-
-def _decode(
-    container: InputContainer, stream: VideoStream, problems: list[str]
-) -> Iterator[VideoFrame]:
-    decoder = stream.codec_context
-    for packet in _packets(container, stream, problems):
-        if packet and packet.is_corrupt:
-            problems.append(_MARKED)
-        try:
-            yield from decoder.decode(packet)
-        except Exception as error:  # damaged files raise many types
-            problems.append(describe_error(error))
-
-
-def _packets(
-    container: InputContainer, stream: VideoStream, problems: list[str]
-) -> "Iterator[Packet[VideoStream] | None]":
-    """All packets that can be read, then None, which tells the decoder to finish."""
-    try:
-        for packet in container.demux(stream):
-            if packet.size:
-                yield packet
-    except Exception as error:
-        problems.append(describe_error(error))
-    yield None
 
 
 def _picture(frame: VideoFrame, reformatter: VideoReformatter) -> Picture:

@@ -1,9 +1,10 @@
 """Decoding a file from its start to its end, past all damage, and telling what is damaged."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from pathlib import Path
+from types import MappingProxyType
 
 from av.container import InputContainer
 from av.packet import Packet
@@ -18,6 +19,14 @@ from video_uniformer.data.decoding.streams import describe_error, open_container
 # enough that the container calls a packet damaged, although it may mean a neighbour.
 _CONCEALING = ("h264", "mpeg1video", "mpeg2video", "mpeg4")
 
+LEAVE_OUT = MappingProxyType({"ec": "0"})
+"""Have the decoder leave out what it would otherwise conceal."""
+COMPLAIN = MappingProxyType({"err_detect": "crccheck+bitstream+buffer+explode"})
+"""Have the decoder complain of everything."""
+
+_MARKED = "a packet is damaged"
+_CORRUPT = "a frame is corrupt"
+
 
 class SequentialDecoding:
     """All frames that decoding a file from its start gives, each with a verdict.
@@ -28,23 +37,30 @@ class SequentialDecoding:
 
     Args:
         path: The file. It is opened anew by every iteration.
-        is_strict: Have the decoder leave out what it would otherwise conceal.
+        options: Of the decoder: `LEAVE_OUT`, `COMPLAIN`, or none for its usual ways.
 
     Attributes:
-        problem: The first damage met so far, in words; empty if there was none.
+        problem: The first damage met so far that tells of a frame, in words; empty if there was
+            none.
+        complaints: All that the decoder and the container complained of so far, in words.
+        has_marks: Whether the container calls a packet damaged, which may mean a neighbour.
+        container: FFmpeg's name of the container's format.
         num_frames: Playable frames in the container's index, or met so far if that is more.
         is_short: Whether packets are missing that the index lists.
         time_base: Seconds per unit of a frame's time stamp.
     """
 
-    def __init__(self, path: Path, *, is_strict: bool = False) -> None:
+    def __init__(self, path: Path, options: Mapping[str, str] = MappingProxyType({})) -> None:
         self.problem = ""
+        self.complaints: list[str] = []
+        self.has_marks = False
+        self.container = ""
         self.num_frames = 0
         self.is_short = False
         self.time_base = Fraction(1)
         self._path = path
         self._size = (0, 0)
-        self._options = {"ec": "0"} if is_strict else {}
+        self._options = dict(options)
         self._unsound: set[int | None] = set()  # time stamps of frames that build on a loss
         self._is_after_loss = False
         self._resumed_at = -math.inf  # time stamp of the key frame after a loss
@@ -54,6 +70,7 @@ class SequentialDecoding:
         with open_container(self._path) as container:
             stream = prepare_stream(container, self._path)
             stream.codec_context.options = self._options
+            self.container = container.format.name
             self._size = stream.codec_context.width, stream.codec_context.height
             self.time_base = stream.time_base or self.time_base
             for packet in self._packets(container, stream):
@@ -72,6 +89,7 @@ class SequentialDecoding:
                     discarded += packet.is_discard
                     yield packet
         except Exception as error:  # damaged files raise many types
+            self.complaints.append(describe_error(error))
             self._note(f"unreadable after {count} frames, {describe_error(error)}")
         listed = sum(entry.size > 0 for entry in stream.index_entries)
         self.is_short = count < listed
@@ -86,12 +104,16 @@ class SequentialDecoding:
     ) -> list[VideoFrame]:
         if packet:
             self._follow(packet)
+        if packet and packet.is_corrupt:
+            self.has_marks = True
+            self.complaints.append(_MARKED)
         frames: list[VideoFrame] = []
         is_damaged = packet and packet.is_corrupt and decoder.name not in _CONCEALING
-        problem = "a packet is damaged" if is_damaged else ""
+        problem = _MARKED if is_damaged else ""
         try:
             frames = decoder.decode(packet)
         except Exception as error:
+            self.complaints.append(describe_error(error))
             problem = f"a frame cannot be decoded, {describe_error(error)}"
         if problem:
             self._note(problem)
@@ -115,7 +137,8 @@ class SequentialDecoding:
         is_sound = has_right_size and not frame.is_corrupt and frame.pts not in self._unsound
         # Ahead of the first key frame stand frames that lack another; that is no damage.
         if frame.is_corrupt and self._has_begun:
-            self._note("a frame is corrupt")
+            self.complaints.append(_CORRUPT)
+            self._note(_CORRUPT)
         self._has_begun |= is_sound
         return is_sound
 

@@ -18,7 +18,7 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 from torch import Tensor
 
-from video_uniformer.data.decoding.full_decode import SequentialDecoding
+from video_uniformer.data.decoding.full_decode import LEAVE_OUT, SequentialDecoding
 from video_uniformer.data.decoding.interface import Video, VideoError
 from video_uniformer.data.decoding.pyav_reader import Images, PyAVVideo
 from video_uniformer.data.decoding.scaling import scaled_size
@@ -52,7 +52,7 @@ def survey_frames(path: Path) -> Survey:
     Raises:
         VideoError: The file is unreadable or has no video stream.
     """
-    strict, usual = SequentialDecoding(path, is_strict=True), SequentialDecoding(path)
+    strict, usual = SequentialDecoding(path, LEAVE_OUT), SequentialDecoding(path)
     clean = [_Seen.of(frame, is_sound) for frame, is_sound in strict]
     seen = [_Seen.of(*pair) for pair in usual]
     same = {(frame.pts, frame.digest) for frame in clean}
