@@ -122,6 +122,12 @@ def choose_pictures(names: Sequence[str]) -> list[str]:
     return [name for name, its in zip(names, formats, strict=True) if its == best]
 
 
+def is_animated_webp(head: bytes) -> bool:
+    """Whether a WebP file that begins like this, with 21 bytes or more, moves."""
+    is_extended = head[:4] == b"RIFF" and head[8:16] == b"WEBPVP8X"
+    return is_extended and bool(head[20:21]) and bool(head[20] & 2)
+
+
 def _kind_of_content(path: Path) -> str:
     """The kind of a file by its first bytes; empty where they do not tell."""
     try:
@@ -141,7 +147,7 @@ def _kind_of_head(head: bytes) -> str:
     if head.startswith(b"OggS"):
         return VIDEO if _OGG_VIDEO.search(head) else AUDIO
     if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
-        return VIDEO if head[12:16] == b"VP8X" and head[20:21] and head[20] & 2 else PICTURE
+        return VIDEO if is_animated_webp(head) else PICTURE
     if head.startswith(b"\x89PNG\r\n\x1a\n"):
         return VIDEO if b"acTL" in head.split(b"IDAT")[0] else PICTURE
     if _is_transport_stream(head):

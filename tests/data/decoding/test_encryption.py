@@ -7,6 +7,7 @@ import pytest
 
 from video_uniformer.collection.scan.inspection import inspect_file
 from video_uniformer.data.decoding import VideoError
+from video_uniformer.data.decoding.encryption import is_encrypted
 from video_uniformer.data.decoding.opening import open_video
 from video_uniformer.data.decoding.probe import probe_video
 
@@ -31,3 +32,18 @@ def test_a_file_in_the_clear_is_not_called_encrypted(encode: Callable[..., Path]
     for name in ("a.mp4", "a.mkv"):
         with open_video(encode(name)) as video:
             assert len(video) == 40
+
+
+def element(number: str, content: bytes) -> bytes:
+    """An EBML element of less than 127 bytes."""
+    return bytes.fromhex(number) + bytes((0x80 | len(content),)) + content
+
+
+def test_encrypted_matroska_is_told_by_its_tracks(tmp_path: Path) -> None:
+    key = element("5035", element("47e1", b"\x05") + element("47e2", bytes(16)))
+    encoding = element("5031", b"\0") + element("5033", b"\1") + key
+    compressed = element("5034", element("4254", b"\x03"))
+    for content, expected in ((encoding, True), (compressed, False)):
+        track = element("86", b"V_MPEG4/ISO/AVC") + element("6d80", element("6240", content))
+        (tmp_path / "a.mkv").write_bytes(element("ae", track))
+        assert is_encrypted(tmp_path / "a.mkv", "matroska,webm") is expected

@@ -14,7 +14,9 @@ from torch import Tensor
 
 from video_uniformer.data.decoding.encryption import is_encrypted
 from video_uniformer.data.decoding.interface import VideoError
+from video_uniformer.system.file_kinds import is_animated_webp
 
+_WEBP_HEAD_BYTES = 21
 _PLAY_LISTS = {"concat", "dash", "hls", "imf", "sdp"}  # texts that name other files
 
 
@@ -53,6 +55,10 @@ def prepare_stream(container: InputContainer, path: Path) -> VideoStream:
     """
     if is_encrypted(path, container.format.name):
         raise VideoError(f"{path}: encrypted, expected a video that can be seen without a key")
+    if container.format.name == "webp_pipe" and _is_animated_webp(path):
+        raise VideoError(
+            f"{path}: an animated WebP, which FFmpeg does not decode, expected mp4, GIF or PNG"
+        )
     streams = video_streams(container)
     if not streams:
         raise VideoError(f"{path}: no video stream, expected one")
@@ -67,6 +73,11 @@ def prepare_stream(container: InputContainer, path: Path) -> VideoStream:
     chosen.codec_context.thread_count = 1
     chosen.codec_context.thread_type = "NONE"
     return chosen
+
+
+def _is_animated_webp(path: Path) -> bool:
+    with path.open("rb") as file:
+        return is_animated_webp(file.read(_WEBP_HEAD_BYTES))
 
 
 def video_streams(container: InputContainer) -> list[VideoStream]:
