@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import torch
+import torch.fx
 from torch import Tensor, nn
 
 from video_uniformer.models.recompute import run_block
@@ -13,6 +14,10 @@ from video_uniformer.models.uniformer.layers import MEMORY_FORMAT, ConvEmbed, Co
 from video_uniformer.models.uniformer.variants import Variant
 
 ATTENTIONS = ("global", "window", "hybrid", "divided")
+
+# What these ask of shapes only a tensor can answer: `torch.fx` calls them as they are.
+torch.fx.wrap("pool_scores")
+torch.fx.wrap("_check_input")
 
 
 class Stage(nn.Module):
