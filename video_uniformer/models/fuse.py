@@ -60,7 +60,7 @@ def _fuse_module(module: nn.Module) -> None:
 
 
 def _fuse_head(network: UniFormer) -> None:
-    layers = [network.head.proj]
+    layers = [network.get_classifier()]
     if isinstance(network.head, TokenLabelHead):
         layers.append(network.head.aux_proj)
     if all(isinstance(layer, nn.Linear) for layer in layers):

@@ -15,6 +15,7 @@ DEFAULTS: dict[str, Any] = {
     "window_size": 14,
     "embed_frames": 1,
     "token_labels": False,
+    "in_chans": 3,
 }
 
 
