@@ -38,13 +38,13 @@ BEST := $(DEMO)/train/checkpoints/best.ckpt
 
 # Train on drawn videos, test in three ways, predict one clip that the network has not seen.
 demo: install
-	$(BIN)/video-uniformer-train $(MOTIONS) output_dir=$(DEMO)/train
+	$(BIN)/video-uniformer train $(MOTIONS) output_dir=$(DEMO)/train
 	for order in in_order shuffled still; do \
 	  echo "Frames $$order:"; \
-	  $(BIN)/video-uniformer-test $(MOTIONS) ckpt_path=$(BEST) output_dir=$(DEMO)/test_$$order \
+	  $(BIN)/video-uniformer test $(MOTIONS) ckpt_path=$(BEST) output_dir=$(DEMO)/test_$$order \
 	    data.datasets.val.sampler.order=$$order || exit 1; \
 	done
-	$(BIN)/video-uniformer-predict $(DEMO)/motions/videos/val/turning_clockwise/00000.mp4 \
+	$(BIN)/video-uniformer predict $(DEMO)/motions/videos/val/turning_clockwise/00000.mp4 \
 	  --checkpoint $(BEST) --sheet $(DEMO)/predict
 	@echo "Pictures: $(DEMO)/predict/*.png, $(DEMO)/test_in_order/confusion.png, $(DEMO)/test_shuffled/confusion.png"
 

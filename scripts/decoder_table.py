@@ -190,7 +190,7 @@ def readers() -> dict[str, Read]:
     """The columns: our decoders, and the libraries as they are."""
     columns: dict[str, Read] = {
         "ours, auto": partial(_read_ours, decoder="auto"),
-        "ours, PyAV": partial(_read_ours, decoder="pyav"),
+        "ours, decord": partial(_read_ours, decoder="decord"),
         "decord": _read_decord,
     }
     if importlib.util.find_spec("torchcodec") is not None:

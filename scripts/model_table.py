@@ -14,8 +14,8 @@ import torch
 from rich.progress import track
 
 from video_uniformer.models.cost import Cost, measure
-from video_uniformer.models.uniformer.network import create_uniformer
 from video_uniformer.models.uniformer.variants import VARIANTS, find_variant
+from video_uniformer.weights.build import create_uniformer
 from video_uniformer.weights.zoo import RELEASES
 
 FILE = Path(__file__).parents[1] / "docs" / "models.md"
@@ -26,10 +26,10 @@ What each network costs, measured, beside what was published. This page is writt
 
     python scripts/model_table.py
 
-and `video-uniformer-info` prints the same for any network and input, stage by stage:
+and `video-uniformer info` prints the same for any network and input, stage by stage:
 
-    video-uniformer-info small --frames 16 --size 224
-    video-uniformer-info in1k_b_tl_384 --json
+    video-uniformer info small --frames 16 --size 224
+    video-uniformer info in1k_b_tl_384 --json
 
 *GMACs* are 10^9 multiply-adds of one view in evaluation, by the conventions of fvcore, the authors'
 counter: one for each multiply-add of a convolution, a linear layer or a product of an attention,
@@ -114,7 +114,7 @@ def released(task: str) -> list[Row]:
     for release in RELEASES.values():
         if release.task != task:
             continue
-        arguments = release.builder_arguments() | {"num_classes": None}
+        arguments: dict[str, Any] = {**release.builder_arguments(), "num_classes": None}
         size = (release.size,) * 2 if task == "image" else (release.frames, *(release.size,) * 2)
         row = Row(arguments, size, release.clips * release.crops, release.published_gflops)
         rows[(*arguments.values(), *size, row.views)] = row

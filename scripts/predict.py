@@ -1,4 +1,4 @@
-"""Run `video-uniformer-predict` from a checkout: `python scripts/predict.py --help`."""
+"""Run `video-uniformer predict` from a checkout: `python scripts/predict.py --help`."""
 
 from video_uniformer.cli.predict import main
 

@@ -1,4 +1,4 @@
-"""Run `video-uniformer-test` from a checkout: `python scripts/test.py --help`."""
+"""Run `video-uniformer test` from a checkout: `python scripts/test.py --help`."""
 
 from video_uniformer.cli.test import main
 

@@ -1,4 +1,4 @@
-"""Run `video-uniformer-train` from a checkout: `python scripts/train.py --help`."""
+"""Run `video-uniformer train` from a checkout: `python scripts/train.py --help`."""
 
 from video_uniformer.cli.train import main
 

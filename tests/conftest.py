@@ -5,9 +5,8 @@ import uuid
 from collections.abc import Callable
 from pathlib import Path
 
-import av
-import numpy as np
 import pytest
+from drawn_videos import write_video
 
 # Test processes beside each other have one thread each: PyTorch reads this when it is imported.
 if "PYTEST_XDIST_WORKER" in os.environ:
@@ -34,23 +33,6 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real videos at {folder}")
     return folder
-
-
-def write_video(
-    path: Path, *, num_frames: int, width: int, height: int, fps: int, gop: int, grey: int | None
-) -> Path:
-    """Write an H.264 file whose frame i is grey level 4 i + 8, or always `grey`."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=fps, options={"crf": "10"})
-        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        stream.codec_context.gop_size = gop
-        for index in range(num_frames):
-            level = (4 * index + 8) % 256 if grey is None else grey
-            image = np.full((height, width, 3), level, dtype=np.uint8)
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
-        container.mux(stream.encode())
-    return path
 
 
 @pytest.fixture

@@ -35,6 +35,8 @@ from hostile_sources import (
 from mp4_boxes import EDITS, HARMS
 from PIL import Image
 
+from video_uniformer.data.decoding.orientation import orientation_of
+
 _ROUNDING = 2  # frames by which containers are off that store a duration
 
 
@@ -101,7 +103,7 @@ def decode(path: Path, *, is_strict: bool = False) -> Decoded:
             stream.codec_context.options = {"err_detect": "explode"} if is_strict else {}
             stream.thread_type = "NONE"
             for frame in _decode_packets(container, stream, problems):
-                image = np.rot90(frame.to_ndarray(format="rgb24"), round(frame.rotation / 90) % 4)
+                image = orientation_of(frame).apply(frame.to_ndarray(format="rgb24"))
                 digests.append(digest(image))
     except Exception as error:
         problems.append(str(error) or type(error).__name__)

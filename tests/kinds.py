@@ -6,9 +6,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from video_uniformer.models.uniformer.network import UniFormer, UniFormerMaps, create_uniformer
+from video_uniformer.models.uniformer.network import UniFormer, UniFormerMaps
 from video_uniformer.models.uniformer.stages import StageOptions
 from video_uniformer.models.uniformer.variants import VARIANTS
+from video_uniformer.weights.build import create_uniformer
 
 KINDS: dict[str, dict[str, Any]] = {
     "video": {"variant": "test", "ndim": 3},

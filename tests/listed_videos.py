@@ -7,8 +7,9 @@ from video_uniformer.clip import ClipSpec
 from video_uniformer.data.annotations import read_list
 from video_uniformer.data.video import sampling
 from video_uniformer.data.video.dataset import VideoDataset
-from video_uniformer.data.video.reader import BadVideoPolicy
-from video_uniformer.data.video.transforms import eval_transform, train_transform
+from video_uniformer.data.video.policy import BadVideoPolicy
+from video_uniformer.data.video.train_transforms import train_transform
+from video_uniformer.data.video.transforms import eval_transform
 
 CLIP = ClipSpec(num_frames=4, stride=2, size=32, num_clips=2, num_crops=3)
 

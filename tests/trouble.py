@@ -68,7 +68,7 @@ def numbers(frames: torch.Tensor) -> list[int]:
 
 def is_gone(pid: int | None) -> bool:
     """Wait for a process to end; one that its new parent has not buried yet has ended, too."""
-    for _ in range(200):
+    for _ in range(3000):
         try:
             state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
         except (FileNotFoundError, ProcessLookupError):

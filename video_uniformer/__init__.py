@@ -1,13 +1,40 @@
-"""UniFormer for video, on PyTorchVideo, Lightning and Hydra."""
+"""UniFormer for video, on PyTorchVideo, Lightning and Hydra.
+
+Each name is imported when it is first asked for, as torch alone takes seconds.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 from video_uniformer import _compat
 
+if TYPE_CHECKING:
+    from video_uniformer.clip import ClipSpec
+    from video_uniformer.data.decoding import open_video
+    from video_uniformer.inference.classifier import load_classifier
+    from video_uniformer.weights.build import create_uniformer
+    from video_uniformer.weights.loading import load_weights
+
+__version__ = "0.1.0"
+__all__ = ["ClipSpec", "create_uniformer", "load_classifier", "load_weights", "open_video"]
+
+_PLACES = {
+    "ClipSpec": "video_uniformer.clip",
+    "create_uniformer": "video_uniformer.weights.build",
+    "load_classifier": "video_uniformer.inference.classifier",
+    "load_weights": "video_uniformer.weights.loading",
+    "open_video": "video_uniformer.data.decoding",
+}
+
 _compat.install()
 
-from video_uniformer.clip import ClipSpec  # noqa: E402
-from video_uniformer.data.decoding import open_video  # noqa: E402
-from video_uniformer.inference.classifier import load_classifier  # noqa: E402
-from video_uniformer.models.uniformer.network import create_uniformer  # noqa: E402
-from video_uniformer.weights.loading import load_weights  # noqa: E402
 
-__all__ = ["ClipSpec", "create_uniformer", "load_classifier", "load_weights", "open_video"]
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value = getattr(importlib.import_module(_PLACES[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

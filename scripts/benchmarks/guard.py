@@ -1,4 +1,4 @@
-"""Pairs: loading clips with a deadline for every file, against loading them without."""
+"""Pairs: loading clips with PyAV against decord, and with a deadline for every file or without."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -14,12 +14,15 @@ from video_uniformer.clip import ClipSpec
 from video_uniformer.data.annotations import Annotations, Sample
 from video_uniformer.data.decoding.guard.deadline import DecodeGuard
 from video_uniformer.data.video.dataset import VideoDataset
-from video_uniformer.data.video.reader import BadVideoPolicy, VideoReader
+from video_uniformer.data.video.policy import BadVideoPolicy
+from video_uniformer.data.video.reader import VideoReader
 from video_uniformer.data.video.sampling import Sampler, eval_sampler, train_sampler
-from video_uniformer.data.video.transforms import eval_transform, train_transform
+from video_uniformer.data.video.train_transforms import train_transform
+from video_uniformer.data.video.transforms import eval_transform
 
 NUM_CLIPS = 12  # read in one run
 PROMISED = 0.98
+PROMISED_OF_PYAV = 1.1  # of decord, at loading
 CLIP = ClipSpec(num_frames=16, stride=4, size=224)
 
 
@@ -34,11 +37,18 @@ def guard_pairs(folder: Path) -> list[Pair]:
     """
     path = folder / "guarded.mp4"
     write_moving_video(path, gop=12)
-    return [
-        _pair(path, f"load for {purpose}", decoder, sampler, transform)
-        for purpose, sampler, transform in _purposes()
-        for decoder in OURS
-    ]
+    pairs = []
+    for purpose, sampler, transform in _purposes():
+        task = f"load for {purpose}"
+        pairs += [_pair(path, task, decoder, sampler, transform) for decoder in OURS]
+        datasets = {
+            decoder: _dataset(path, decoder, sampler, transform) for decoder in ("pyav", "decord")
+        }
+        if not torch.equal(datasets["pyav"][0]["video"], datasets["decord"][0]["video"]):
+            raise ValueError(f"the clips of another decoder are others, {task}")
+        pyav, decord = (Runner(OURS[name], partial(_load, datasets[name])) for name in datasets)
+        pairs.append(Pair(task, pyav, decord, NUM_CLIPS, PROMISED_OF_PYAV))
+    return pairs
 
 
 def _purposes() -> Iterator[tuple[str, Sampler, Callable[[Tensor], Tensor]]]:
@@ -53,16 +63,7 @@ def _pair(
     sampler: Sampler,
     transform: Callable[[Tensor], Tensor],
 ) -> Pair:
-    guarded, direct = (
-        VideoDataset(
-            partial(_list, path),
-            root=path.parent,
-            sampler=sampler,
-            transform=transform,
-            decoder=decoder,
-        )
-        for _ in range(2)
-    )
+    guarded, direct = (_dataset(path, decoder, sampler, transform) for _ in range(2))
     guard = DecodeGuard(60)
     guarded.reader = VideoReader(BadVideoPolicy(), decoder, opener=guard.open)
     if not torch.equal(guarded[0]["video"], direct[0]["video"]):
@@ -71,6 +72,18 @@ def _pair(
     contender = Runner(f"{name}, guarded", partial(_load, guarded), partial(_cpu_seconds, guard))
     promised = PROMISED if "training" in task else None
     return Pair(task, contender, Runner(name, partial(_load, direct)), NUM_CLIPS, promised)
+
+
+def _dataset(
+    path: Path, decoder: str, sampler: Sampler, transform: Callable[[Tensor], Tensor]
+) -> VideoDataset:
+    return VideoDataset(
+        partial(_list, path),
+        root=path.parent,
+        sampler=sampler,
+        transform=transform,
+        decoder=decoder,
+    )
 
 
 def _cpu_seconds(guard: DecodeGuard) -> float:

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from benchmarks.reference import PlainHourglass, PlainUniFormer, move_statistics
 from benchmarks.timing import Pair, Runner
 from video_uniformer.models.fuse import fuse_for_inference
-from video_uniformer.models.uniformer.network import UniFormer, create_uniformer
+from video_uniformer.models.uniformer.network import UniFormer
+from video_uniformer.weights.build import create_uniformer
 from video_uniformer.weights.loading import load_weights
 
 # What a CPU gets through in a second or two, and what fills a GPU.

@@ -141,3 +141,19 @@ def run(
 def tiny(videos: Path) -> Sequence[str]:
     """The arguments of a training that takes a second."""
     return ("data=videos", f"data.root={videos}", "data.class_names.source=classes.txt", *TINY)
+
+
+@pytest.fixture
+def console_script(tmp_path: Path) -> Path:
+    """`video-uniformer` as an installer writes it, in a folder of its own."""
+    path = tmp_path / "bin" / "video-uniformer"
+    path.parent.mkdir()
+    path.write_text(
+        f"#!{sys.executable}\n"
+        "import sys\n"
+        "from video_uniformer.cli.main import main\n"
+        'if __name__ == "__main__":\n'
+        "    sys.exit(main())\n"
+    )
+    path.chmod(0o755)
+    return path

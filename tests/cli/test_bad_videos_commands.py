@@ -178,7 +178,7 @@ def launch(
 ) -> subprocess.CompletedProcess[str]:
     """Run a console command in its own process, as the launcher of several needs it."""
     return subprocess.run(
-        [Path(sys.executable).parent / f"video-uniformer-{name}", *arguments],
+        [sys.executable, "-m", "video_uniformer", name, *arguments],
         cwd=cwd,
         capture_output=True,
         text=True,
@@ -270,7 +270,8 @@ def test_death_of_a_worker_is_one_line_of_advice(
 ) -> None:
     (tmp_path / "fatal.py").write_text(FATAL.format(number=number))
     settings = ("data.datasets.train._target_=fatal.Fatal", "data.num_workers=2", "output_dir=out")
-    ran = launch("train", *tiny, *settings, cwd=tmp_path, PYTHONPATH=str(tmp_path))
+    path = os.pathsep.join((str(tmp_path), str(Path(__file__).parents[2])))
+    ran = launch("train", *tiny, *settings, cwd=tmp_path, PYTHONPATH=path)
     assert ran.returncode == 1
     # Torch has its own word before ours, with a zero byte at its end.
     line = ran.stderr.replace("\0", "").splitlines()[-1]

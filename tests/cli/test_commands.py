@@ -24,10 +24,15 @@ Run = Callable[..., Any]
 ROOT = Path(__file__).parents[2]
 
 
-def command(name: str, *arguments: str, cwd: Path, status: int = 0) -> tuple[str, str]:
+MODULE = (sys.executable, "-m", "video_uniformer")
+
+
+def command(
+    name: str, *arguments: str, cwd: Path, status: int = 0, program: Sequence[str] = MODULE
+) -> tuple[str, str]:
     """Run a console command; its output and its complaints."""
     ran = subprocess.run(
-        [Path(sys.executable).parent / f"video-uniformer-{name}", *arguments],
+        [*program, name, *arguments],
         cwd=cwd,
         capture_output=True,
         text=True,
@@ -77,13 +82,58 @@ def test_validation_in_two_processes_equals_testing_in_one(
         assert round(float(row[f"val/{name}"]), 6) == report[name]
 
 
+@pytest.mark.parametrize("program", ["script", "module", "checkout"])
+def test_second_process_runs_what_the_first_was_told(
+    program: str, tiny: Sequence[str], console_script: Path, tmp_path: Path
+) -> None:
+    """Lightning starts it with the words of the first, be it a script or a module."""
+    settings = (*tiny, *TWO_PROCESSES, "output_dir=out", "+trainer.limit_train_batches=1")
+    checkout = (sys.executable, str(ROOT / "scripts" / "train.py"))
+    programs = {"script": (str(console_script),), "module": MODULE, "checkout": checkout}
+    if program == "checkout":
+        line = [*checkout, *settings]
+        ran = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert (ran.returncode, ran.stderr) == (0, "")
+    else:
+        _, err = command("train", *settings, cwd=tmp_path, program=programs[program])
+        assert err == ""
+    assert (tmp_path / "out" / "checkpoints" / "last.ckpt").is_file()
+
+
+def test_sweep_runs_the_command_once_for_each_value(tiny: Sequence[str], tmp_path: Path) -> None:
+    settings = (*tiny, "hydra.sweep.dir=sweep", "+trainer.limit_train_batches=1", "logger=csv")
+    _, err = command("train", "-m", *settings, "seed=0,1", cwd=tmp_path)
+    assert err == ""
+    assert sorted(path.name for path in (tmp_path / "sweep").iterdir() if path.is_dir()) == [
+        "0",
+        "1",
+    ]
+
+
+def test_folder_of_own_configs_adds_to_ours(tiny: Sequence[str], tmp_path: Path) -> None:
+    own = tmp_path / "own" / "experiment"
+    own.mkdir(parents=True)
+    (own / "mine.yaml").write_text("# @package _global_\nseed: 77\n")
+    out, err = command(
+        "train",
+        "--config-dir",
+        str(tmp_path / "own"),
+        "--cfg",
+        "job",
+        "experiment=mine",
+        cwd=tmp_path,
+    )
+    assert err == ""
+    assert "seed: 77" in out
+
+
 def test_error_in_one_of_two_processes_ends_both(
     tiny: Sequence[str], videos: Path, tmp_path: Path
 ) -> None:
     (videos / "train1.mp4").write_bytes(b"")
     settings = (*TWO_PROCESSES, f"output_dir={tmp_path / 'out'}", "trainer.max_epochs=9")
     ran = subprocess.run(
-        [Path(sys.executable).parent / "video-uniformer-train", *tiny, *settings],
+        [sys.executable, "-m", "video_uniformer", "train", *tiny, *settings],
         cwd=tmp_path,
         capture_output=True,
         text=True,
@@ -194,7 +244,7 @@ def test_fine_tuning_of_the_small_network_on_real_clips(
 def test_help_is_worth_reading(name: str, tmp_path: Path) -> None:
     out, err = command(name, "--help", cwd=tmp_path)
     assert err == ""
-    assert f"video-uniformer-{name}" in out
+    assert f"video-uniformer {name}" in out
     assert not list(tmp_path.iterdir())
 
 
@@ -238,7 +288,7 @@ def test_wheel_trains_and_predicts_away_from_the_checkout(
 
     def module(name: str, *arguments: str) -> str:
         ran = subprocess.run(
-            [sys.executable, "-m", f"video_uniformer.cli.{name}", *arguments],
+            [sys.executable, "-m", "video_uniformer", name, *arguments],
             cwd=away,
             capture_output=True,
             text=True,

@@ -1,9 +1,9 @@
-"""`video-uniformer-convert`: any checkpoint to one file that says what it is, and back."""
+"""`video-uniformer convert`: any checkpoint to one file that says what it is, and back."""
 
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,13 @@ from conversions import OURS, published, sparse
 from torch import Tensor
 
 from video_uniformer import ClipSpec, create_uniformer, load_classifier
-from video_uniformer.cli.convert import Conversion, convert, main, parser
-from video_uniformer.models.uniformer.network import UniFormer
+from video_uniformer.cli.convert import main, parser, request
+from video_uniformer.description import Description
+from video_uniformer.labels.names import shipped_class_names
+from video_uniformer.weights.convert import Conversion, convert
+from video_uniformer.weights.pretrained import UniFormer
 from video_uniformer.weights.reading import open_checkpoint, read_weights
-from video_uniformer.weights.zoo import RELEASES, class_names
+from video_uniformer.weights.zoo import RELEASES
 
 Run = Callable[..., Any]
 
@@ -36,11 +39,11 @@ def same(one: dict[str, Tensor], other: dict[str, Tensor], *, ordered: bool = Tr
 
 def converted(*arguments: str) -> Conversion:
     """What would be written: large networks take their time."""
-    return convert(parser().parse_args(arguments))
+    return convert(request(parser().parse_args(arguments)))
 
 
 def facts_of(path: Path) -> dict[str, Any]:
-    facts = read_weights(path)["classifier"]
+    facts = read_weights(path)["description"]
     assert isinstance(facts, dict)
     return facts
 
@@ -52,7 +55,7 @@ def test_lightning_checkpoint_becomes_one_file(run: Run, checkpoint: Path, tmp_p
     assert (ran.status, ran.err) == (0, "")
     before, after = open_checkpoint(checkpoint), open_checkpoint(tmp_path / OURS)
     assert same(after.state, before.state, ordered=False)
-    assert after.facts == before.facts
+    assert after.description == before.description
 
 
 def test_state_of_a_training_is_left_out_and_told(
@@ -62,7 +65,7 @@ def test_state_of_a_training_is_left_out_and_told(
     torch.save({**content, "epoch": 3, "optimizer_states": [{"lr": 0.1}]}, checkpoint)
     ran = run(main, str(checkpoint), OURS)
     assert ran.err == ("note: left out, as it is of a training's state: epoch, optimizer_states\n")
-    assert read_weights(tmp_path / OURS).keys() == {"state_dict", "classifier"}
+    assert read_weights(tmp_path / OURS).keys() == {"state_dict", "description"}
 
 
 def test_converted_file_predicts_as_the_checkpoint(
@@ -127,14 +130,6 @@ def test_source_may_be_replaced_by_its_conversion(run: Run, checkpoint: Path) ->
     assert Path(OURS).read_bytes() == before
 
 
-RELEASE_FACTS = {
-    "clip": asdict(ClipSpec(num_frames=4, stride=None, size=128)),
-    "class_names": class_names("kinetics400"),
-    "fusion": "logits",
-    "source": "k400_xxs_4_128",
-}
-
-
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The working directory, which is also where weights are looked for by name."""
@@ -159,8 +154,15 @@ def test_release_says_what_the_table_says(file: str, arguments: tuple[str, ...])
     torch.save(sparse(**RELEASES["k400_xxs_4_128"].builder_arguments()), file)
     conversion = converted(*arguments)
     assert conversion.notes == ()
-    assert {k: v for k, v in conversion.facts.items() if k != "network"} == RELEASE_FACTS
-    network = conversion.facts["network"]
+    network = conversion.description.network
+    assert conversion.description == Description(
+        task="video_classification",
+        network=network,
+        input=ClipSpec(num_frames=4, stride=None, size=128),
+        class_names=tuple(shipped_class_names("kinetics400")),
+        fusion="logits",
+        source="k400_xxs_4_128",
+    )
     assert network["head_dim"] == 28
     with torch.device("meta"):
         assert create_uniformer(**network).config == network
@@ -193,7 +195,7 @@ def test_unknown_file_says_what_it_cannot_say(run: Run, unknown: Path, tmp_path:
         "note: the clip is not known: --frames, --stride and --size say it",
         "note: the class names are not known: --classes says them",
     ]
-    assert facts_of(tmp_path / OURS).keys() == {"network", "source"}
+    assert facts_of(tmp_path / OURS).keys() == {"task", "network", "source"}
     assert facts_of(tmp_path / OURS)["source"] == "unknown.pth"
 
 
@@ -205,7 +207,7 @@ def test_options_say_what_the_file_does_not(run: Run, unknown: Path, tmp_path: P
     clip = ClipSpec(4, None, 32, num_clips=2, num_crops=3, channel_order="bgr")
     facts = facts_of(tmp_path / OURS)
     assert facts["class_names"] == ["dark", "bright"]
-    assert facts["clip"] == asdict(clip)
+    assert ClipSpec(**facts["input"]) == clip
     assert facts["fusion"] == "logits"
     assert facts["network"]["head_dim"] == 8
     assert load_classifier(tmp_path / OURS).clip == clip
@@ -215,27 +217,31 @@ def test_options_correct_the_clip_of_a_checkpoint(
     run: Run, checkpoint: Path, tmp_path: Path
 ) -> None:
     assert run(main, str(checkpoint), OURS, "--stride", "8", "--clips", "3").status == 0
-    before, after = open_checkpoint(checkpoint).facts["clip"], facts_of(tmp_path / OURS)["clip"]
-    assert after == {**before, "stride": 8, "num_clips": 3}
+    before = open_checkpoint(checkpoint).description.clip
+    assert before is not None
+    after = open_checkpoint(tmp_path / OURS).description.clip
+    assert after == replace(before, stride=8, num_clips=3)
 
 
 @pytest.mark.slow
 def test_given_head_dim_is_taken_and_plays_no_part_in_a_published_file(here: Path) -> None:
     torch.save(sparse(variant="small_plus", ndim=2), here / "a.pth")
-    assert converted("a.pth", OURS, "--head-dim", "64").facts["network"]["head_dim"] == 64
+    assert converted("a.pth", OURS, "--head-dim", "64").description.network["head_dim"] == 64
     assert converted("a.pth", "b.pth", "--to", "published").notes == ()
 
 
 @pytest.mark.slow
 def test_names_of_imagenet_are_known(here: Path) -> None:
     torch.save(sparse(variant="small", ndim=2), here / "a.pth")
-    assert converted("a.pth", OURS, "--classes", "imagenet1k").facts["class_names"][0] == "tench"
+    names = converted("a.pth", OURS, "--classes", "imagenet1k").description.class_names
+    assert names is not None
+    assert names[0] == "tench"
 
 
 @pytest.mark.slow
 def test_alphabetical_order_of_published_classes_is_pointed_out(run: Run, tmp_path: Path) -> None:
     torch.save(published(variant="test", num_classes=400), tmp_path / "a.pth")
-    names = sorted(class_names("kinetics400"))
+    names = sorted(shipped_class_names("kinetics400"))
     (tmp_path / "names.txt").write_text("\n".join(names))
     ran = run(main, "a.pth", OURS, "--classes", "names.txt")
     note = "names.txt has the names of kinetics400 in another order than the published networks"
@@ -254,9 +260,9 @@ def test_hub_folder_is_what_from_pretrained_takes(
     before = open_checkpoint(checkpoint)
     network = UniFormer.from_pretrained("a/b")
     assert same(network.state_dict(), before.state)
-    assert network.config == before.facts["network"]
+    assert network.config == before.description.network
     config = json.loads((tmp_path / "a" / "b" / "config.json").read_text())
-    assert config["class_names"] == ["dark", "bright"]
+    assert config["description"]["class_names"] == ["dark", "bright"]
     assert "`dark`, `bright`" in (tmp_path / "a" / "b" / "README.md").read_text()
 
 
@@ -270,5 +276,5 @@ def test_hub_folder_is_a_source(run: Run, checkpoint: Path, tmp_path: Path) -> N
 def test_help_is_worth_reading(run: Run) -> None:
     ran = run(main, "--help")
     assert ran.status == 0
-    assert "video-uniformer-convert renamed.pth small.safetensors --release k400_s_16x4" in ran.out
+    assert "video-uniformer convert renamed.pth small.safetensors --release k400_s_16x8" in ran.out
     assert max(len(line) for line in ran.out.splitlines()) <= 100

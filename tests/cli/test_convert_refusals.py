@@ -1,4 +1,4 @@
-"""`video-uniformer-convert`: what it refuses, in one line."""
+"""`video-uniformer convert`: what it refuses, in one line."""
 
 import re
 from collections.abc import Callable

@@ -122,7 +122,7 @@ def test_other_error_of_torch_keeps_its_traceback() -> None:
 def test_output_that_nobody_reads_ends_a_command_without_a_word() -> None:
     reading, writing = os.pipe()
     os.close(reading)
-    line = (sys.executable, "-m", "video_uniformer.cli.zoo", "--json")
+    line = (sys.executable, "-m", "video_uniformer", "zoo", "--json")
     ran = subprocess.run(line, stdout=writing, stderr=subprocess.PIPE, check=False)
     os.close(writing)
     assert (ran.returncode, ran.stderr) == (1, b"")
@@ -131,7 +131,7 @@ def test_output_that_nobody_reads_ends_a_command_without_a_word() -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="a device of Linux")
 def test_output_that_cannot_be_written_is_an_error() -> None:
-    line = (sys.executable, "-m", "video_uniformer.cli.zoo", "--json")
+    line = (sys.executable, "-m", "video_uniformer", "zoo", "--json")
     with Path("/dev/full").open("w") as full:
         ran = subprocess.run(line, stdout=full, stderr=subprocess.PIPE, check=False)
     problem = b"error: standard output: [Errno 28] No space left on device\n"

@@ -1,4 +1,4 @@
-"""`video-uniformer-info`: costs for people and programs, and one clear line for what is wrong."""
+"""`video-uniformer info`: costs for people and programs, and one clear line for what is wrong."""
 
 import json
 import subprocess

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 import video_uniformer
-from video_uniformer.cli.overrides import check_overrides, config_folder
+from video_uniformer.cli.config_groups import config_folder
+from video_uniformer.cli.overrides import check_overrides
 
 GOOD = {
     "values": [

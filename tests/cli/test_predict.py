@@ -1,8 +1,7 @@
-"""`video-uniformer-predict`: answers for people and programs, and for what cannot be read."""
+"""`video-uniformer predict`: answers for people and programs, and for what cannot be read."""
 
 import json
 import os
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -43,7 +42,7 @@ def test_person_gets_a_table(run: Run, videos: Path, checkpoint: Path) -> None:
     ran = predict(run, checkpoint, "videos/val0.mp4")
     assert (ran.status, ran.err) == (0, "")
     [(name, probability), _] = load_classifier(checkpoint)(videos / "val0.mp4").top()
-    rows = [" ".join(line.replace("│", " ").split()) for line in ran.out.splitlines()]
+    rows = [" ".join(line.split()) for line in ran.out.splitlines()]
     assert f"videos/val0.mp4 {name} {100 * probability:.1f} %" in rows
 
 
@@ -56,12 +55,10 @@ def test_brackets_in_names_and_long_paths_are_shown_as_they_are(
     torch.save(content, checkpoint)
     ran = predict(run, checkpoint, video, "--sheet", "[red]")
     assert (ran.status, ran.err) == (0, "")
-    shown = "".join(character for character in ran.out if character not in "│ \n")
-    assert "Moving[something]up" in shown
-    assert "Dropping[/something]" in shown
-    assert "wrote[red]/0000_a.mp4.png" in shown
-    assert "[bold]" in shown
-    assert "…" not in shown
+    assert "  Moving [something] up  " in ran.out
+    assert "  Dropping [/something] " in ran.out
+    assert "wrote [red]/0000_a.mp4.png" in ran.out.splitlines()
+    assert str(video) in ran.out.splitlines()
 
 
 def test_folder_stands_for_all_its_videos(run: Run, videos: Path, checkpoint: Path) -> None:
@@ -181,7 +178,7 @@ def test_bad_file_has_its_row_in_the_table(run: Run, videos: Path, checkpoint: P
     ran = predict(run, checkpoint, "videos/absent.mp4", "videos/val0.mp4")
     assert ran.status == 1
     [row] = [line for line in ran.out.splitlines() if "absent" in line]
-    assert re.fullmatch(r"\W*videos/absent.mp4 +\W \(not evaluated\) +\W +\W", row)
+    assert row.split("  ") == ["videos/absent.mp4", "(not evaluated)"]
     assert "videos/val0.mp4" in ran.out
     assert "evaluated 1 of 2 videos" in ran.out
     assert ran.err.startswith("error: videos/absent.mp4: No such file or directory")

@@ -1,4 +1,4 @@
-"""`video-uniformer-test`: several views of every video, and a report."""
+"""`video-uniformer test`: several views of every video, and a report."""
 
 import csv
 from collections.abc import Callable, Sequence

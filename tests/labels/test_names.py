@@ -34,6 +34,7 @@ def test_shipped_list_has_the_published_order(name: str, count: int, facts: dict
         "high jump 1\n\nsit 2\nrun 0\n",
         "run\t0\nhigh jump\t1\nsit\t2\n",
         "id,name\n0,run\n1,high jump\n2,sit\n",
+        "number,activity\n0,run\n1,high jump\n2,sit\n",
     ],
 )
 def test_class_names_are_read_in_order_of_their_index(tmp_path: Path, text: str) -> None:

@@ -13,8 +13,9 @@ from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 
 from video_uniformer.models.cost import Cost, measure
-from video_uniformer.models.uniformer.network import UniFormer, create_uniformer
+from video_uniformer.models.uniformer.network import UniFormer
 from video_uniformer.models.uniformer.variants import find_variant
+from video_uniformer.weights.build import create_uniformer
 
 pytestmark = pytest.mark.slow  # fake tensors take a second for each new shape
 

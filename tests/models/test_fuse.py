@@ -6,7 +6,7 @@ from kinds import KINDS, build, scramble, views
 from torch import Tensor, nn
 
 from video_uniformer.models.fuse import fuse_for_inference
-from video_uniformer.models.uniformer.network import create_uniformer
+from video_uniformer.weights.build import create_uniformer
 
 CLASSIFIERS = [kind for kind in KINDS if not kind.startswith("maps")]
 
@@ -38,6 +38,13 @@ def test_fused_network_gives_the_same_outputs(kind: str) -> None:
 @pytest.mark.parametrize("kind", ["video", "video_light_scaled", "image_token_labels"])
 def test_fused_network_without_classes_gives_the_same_features(kind: str) -> None:
     network = trained(kind, num_classes=0)
+    assert same_to_rounding(network, views(network.ndim))
+
+
+@pytest.mark.parametrize("kind", ["video", "image_light", "image_token_labels"])
+def test_fused_network_without_pooling_gives_the_same_map(kind: str) -> None:
+    network = trained(kind)
+    network.reset_classifier(0, "")
     assert same_to_rounding(network, views(network.ndim))
 
 

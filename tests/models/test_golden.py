@@ -10,7 +10,8 @@ import torch
 from official import fixed_input, manifest_hash, official_shapes, official_state_dict
 from torch import Tensor, nn
 
-from video_uniformer.models.uniformer.network import UniFormer, create_uniformer
+from video_uniformer.models.uniformer.network import UniFormer
+from video_uniformer.weights.build import create_uniformer
 from video_uniformer.weights.keys import to_published_names
 from video_uniformer.weights.loading import load_weights
 

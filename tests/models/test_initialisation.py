@@ -5,7 +5,7 @@ import torch
 from kinds import build
 from torch import nn
 
-from video_uniformer.models.uniformer.network import create_uniformer
+from video_uniformer.weights.build import create_uniformer
 
 
 def test_new_head_starts_as_a_new_network_does() -> None:

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from kinds import KINDS, build, views
 
 from video_uniformer.models.uniformer.layers import MEMORY_FORMAT
-from video_uniformer.models.uniformer.network import create_uniformer
+from video_uniformer.weights.build import create_uniformer
 
 MAPS = [kind for kind in KINDS if kind.startswith("maps")]
 

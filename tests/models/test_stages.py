@@ -12,9 +12,10 @@ from torch import Tensor, nn
 
 from video_uniformer.models.uniformer.blocks import GlobalBlock
 from video_uniformer.models.uniformer.layers import ConvEmbed, ConvStem, PatchEmbed
-from video_uniformer.models.uniformer.network import UniFormer, create_uniformer
+from video_uniformer.models.uniformer.network import UniFormer
 from video_uniformer.models.uniformer.stages import StageOptions, build_stages
 from video_uniformer.models.uniformer.variants import VARIANTS, Variant, find_variant
+from video_uniformer.weights.build import create_uniformer
 
 ROW = VARIANTS["test"]
 

@@ -11,8 +11,9 @@ from pytorchvideo.models.head import create_res_basic_head
 from pytorchvideo.models.resnet import create_resnet
 from torch import Tensor, nn
 
+from video_uniformer.description import Description
 from video_uniformer.models.uniformer.layers import MEMORY_FORMAT
-from video_uniformer.models.uniformer.network import create_uniformer
+from video_uniformer.weights.build import create_uniformer
 
 CLASSIFIERS = [kind for kind in KINDS if not kind.startswith("maps")]
 
@@ -166,9 +167,9 @@ def test_reset_classifier_changes_the_head_and_nothing_else(kind: str) -> None:
 
 def test_new_classes_forget_the_names_of_the_old_ones() -> None:
     network = build("video")
-    network.facts = {"class_names": list("abcde"), "source": "somewhere"}
+    network.description = Description(class_names=tuple("abcde"), source="somewhere")
     network.reset_classifier(5)
-    assert network.facts == {"source": "somewhere"}
+    assert network.description == Description(source="somewhere")
 
 
 def test_reset_classifier_keeps_the_type_of_the_weights() -> None:

@@ -30,7 +30,7 @@ def share(path: Path, color: tuple[int, int, int]) -> float:
 @pytest.mark.parametrize(("clips", "frames"), [(1, 1), (2, 3), (1, 16)])
 def test_all_frames_are_drawn_in_their_colours(clips: int, frames: int, tmp_path: Path) -> None:
     path = tmp_path / "sheet.png"
-    save_contact_sheet(path, coloured(clips, frames), numbers=numbered(clips, frames), title="a")
+    save_contact_sheet(path, coloured(clips, frames), indices=numbered(clips, frames), title="a")
     with Image.open(path) as image:
         assert image.format == "PNG"
     assert share(path, RED) > 0.3
@@ -38,7 +38,7 @@ def test_all_frames_are_drawn_in_their_colours(clips: int, frames: int, tmp_path
 
 def test_red_stays_red_and_blue_blue(tmp_path: Path) -> None:
     frames = torch.cat([coloured(1, 4, RED), coloured(1, 4, BLUE)])
-    save_contact_sheet(tmp_path / "a.png", frames, numbers=numbered(2, 4), title="a")
+    save_contact_sheet(tmp_path / "a.png", frames, indices=numbered(2, 4), title="a")
     shares = share(tmp_path / "a.png", RED), share(tmp_path / "a.png", BLUE)
     assert shares[0] == pytest.approx(shares[1], abs=0.03)
     assert min(shares) > 0.2
@@ -51,7 +51,7 @@ def test_answers_are_drawn_as_bars(tmp_path: Path) -> None:
         save_contact_sheet(
             path,
             coloured(1, 4),
-            numbers=numbered(1, 4),
+            indices=numbered(1, 4),
             title="a",
             answers=[("walking", probability)],
         )
@@ -62,7 +62,7 @@ def test_sheet_of_many_clips_grows_downwards(tmp_path: Path) -> None:
     sizes = []
     for clips in (1, 4):
         path = tmp_path / f"{clips}.png"
-        save_contact_sheet(path, coloured(clips, 8), numbers=numbered(clips, 8), title="a")
+        save_contact_sheet(path, coloured(clips, 8), indices=numbered(clips, 8), title="a")
         with Image.open(path) as image:
             sizes.append(image.size)
     assert sizes[0][0] == sizes[1][0]
@@ -73,14 +73,14 @@ def test_signs_of_formulas_are_plain_text(tmp_path: Path) -> None:
     save_contact_sheet(
         tmp_path / "a.png",
         coloured(1, 2),
-        numbers=numbered(1, 2),
+        indices=numbered(1, 2),
         title=r"costs $\5 or $_{6.mp4",
         answers=[(r"paying $\a$", 0.5)],
     )
     assert (tmp_path / "a.png").is_file()
 
 
-def test_frames_without_numbers_are_refused(tmp_path: Path) -> None:
-    message = r"frames are \(1, 4, 48, 64, 3\) and numbers \(1, 3\), expected the same"
+def test_frames_without_indices_are_refused(tmp_path: Path) -> None:
+    message = r"frames is \(1, 4, 48, 64, 3\) and indices \(1, 3\), expected the same"
     with pytest.raises(ValueError, match=message):
-        save_contact_sheet(tmp_path / "a.png", coloured(1, 4), numbers=numbered(1, 3), title="a")
+        save_contact_sheet(tmp_path / "a.png", coloured(1, 4), indices=numbered(1, 3), title="a")

@@ -13,9 +13,9 @@ from torch import Tensor
 from video_uniformer import ClipSpec
 from video_uniformer.data.annotations import read_class_names, read_list
 from video_uniformer.data.video.dataset import VideoDataset
-from video_uniformer.data.video.reader import BadVideoPolicy
+from video_uniformer.data.video.policy import BadVideoPolicy
 from video_uniformer.data.video.sampling import train_sampler
-from video_uniformer.data.video.transforms import train_transform
+from video_uniformer.data.video.train_transforms import train_transform
 from video_uniformer.training.datamodule import DataModule, EpochSampler
 
 CLIP = ClipSpec(num_frames=2, stride=2, size=32)
@@ -309,3 +309,16 @@ def test_workers_that_live_on_see_the_next_epoch(videos: Path) -> None:
     clips = augmented(videos, 1)
     first, second = torch.cat(clips[:2]), torch.cat(clips[2:])
     assert not torch.equal(first.sort(0).values, second.sort(0).values)
+
+
+def pick_last(samples: list[dict[str, Tensor]]) -> Tensor:
+    return samples[-1]["video_index"]
+
+
+@pytest.mark.parametrize("num_workers", [0, 1])
+def test_batches_are_made_by_the_collate_that_is_given(num_workers: int, tmp_path: Path) -> None:
+    datamodule = make(tmp_path, collate=pick_last, num_workers=num_workers)
+    for split in ("val", "test"):
+        loader = getattr(datamodule, f"{split}_dataloader")()
+        assert [batch.item() for batch in loader] == [1, 3, 5, 6]
+    assert len([batch.item() for batch in datamodule.train_dataloader()]) == 3

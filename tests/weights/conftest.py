@@ -6,7 +6,8 @@ import pytest
 from hub_places import Place
 from huggingface_hub import constants
 
-from video_uniformer.weights.sources import FOLDER_VARIABLE, LOCK_VARIABLE
+from video_uniformer.weights.lock import LOCK_VARIABLE
+from video_uniformer.weights.sources import FOLDER_VARIABLE
 
 
 @pytest.fixture

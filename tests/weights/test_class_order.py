@@ -7,11 +7,12 @@ import torch
 from kinds import build, scramble, views
 from torch import Tensor, nn
 
-from video_uniformer.models.uniformer.network import create_uniformer
+from video_uniformer.labels.names import shipped_class_names
+from video_uniformer.weights.build import create_uniformer
 from video_uniformer.weights.keys import to_published_names
 from video_uniformer.weights.loading import class_order, load_weights
 from video_uniformer.weights.reading import Checkpoint, identify
-from video_uniformer.weights.zoo import class_names, find_release
+from video_uniformer.weights.zoo import find_release
 
 NAMES = ["zipping", "adding", "moving up", "barking", "running (fast)"]
 KINDS = ["video", "image_token_labels", "video_light"]
@@ -19,7 +20,7 @@ KINDS = ["video", "image_token_labels", "video_light"]
 
 def named(network: Any, names: list[str]) -> Checkpoint:
     """What training saves: weights and the names of their classes."""
-    saved = {"state_dict": network.state_dict(), "classifier": {"class_names": names}}
+    saved = {"state_dict": network.state_dict(), "description": {"class_names": names}}
     return identify(saved, "a.ckpt")
 
 
@@ -42,7 +43,7 @@ def test_a_hundred_orders_of_the_classes_give_the_same_logits_per_class(kind: st
         names = [NAMES[place] for place in order]
         report = load_weights(other, checkpoint, class_names=names)
         torch.testing.assert_close(other.head(map_), expected[:, order], rtol=1e-5, atol=1e-6)
-        assert other.facts["class_names"] == names
+        assert other.description.class_names == tuple(names)
         assert report.reordered == (order != sorted(order))
 
 
@@ -109,20 +110,20 @@ def test_underscores_count_as_spaces() -> None:
     load_weights(other, named(trained, NAMES), class_names=folders)
     places = [NAMES.index(name.replace("_", " ")) for name in folders]
     assert torch.equal(other.head.proj.weight, trained.head.proj.weight[places])
-    assert other.facts["class_names"] == folders
+    assert other.description.class_names == tuple(folders)
 
 
 def test_names_of_the_weights_stay_where_the_data_has_none() -> None:
     trained, other = build("video"), build("video")
     load_weights(other, named(trained, NAMES))
-    assert other.facts["class_names"] == NAMES
+    assert other.description.class_names == tuple(NAMES)
 
 
 def test_weights_without_names_take_those_of_the_data() -> None:
     trained, other = build("video"), build("video")
     report = load_weights(other, trained.state_dict(), class_names=NAMES)
     assert not report.reordered
-    assert other.facts["class_names"] == NAMES
+    assert other.description.class_names == tuple(NAMES)
     assert torch.equal(other.head.proj.weight, trained.head.proj.weight)
 
 
@@ -166,7 +167,7 @@ def test_repeated_names_are_not_the_same_set(theirs: list[str], ours: list[str])
 def test_other_set_of_names_is_taken_with_a_new_head(names: list[str]) -> None:
     trained, other = build("video"), build("video", num_classes=len(names))
     report = load_weights(other, named(trained, NAMES), reset_head=True, class_names=names)
-    assert other.facts["class_names"] == names
+    assert other.description.class_names == tuple(names)
     assert report.reinitialised == ("head.proj.weight", "head.proj.bias")
     assert not report.reordered
 
@@ -174,7 +175,7 @@ def test_other_set_of_names_is_taken_with_a_new_head(names: list[str]) -> None:
 def test_new_head_without_names_forgets_the_old_ones() -> None:
     trained, other = build("video"), build("video")
     load_weights(other, named(trained, NAMES), reset_head=True)
-    assert "class_names" not in other.facts
+    assert other.description.class_names is None
 
 
 def test_network_without_a_head_has_no_order() -> None:
@@ -212,14 +213,14 @@ def released() -> Checkpoint:
 def test_released_weights_know_the_authors_order(released: Checkpoint) -> None:
     network = build("video", num_classes=400)
     load_weights(network, released)
-    assert network.facts["class_names"] == class_names("kinetics400")
-    assert class_names("kinetics400") != sorted(class_names("kinetics400"))
+    assert network.description.class_names == tuple(shipped_class_names("kinetics400"))
+    assert shipped_class_names("kinetics400") != sorted(shipped_class_names("kinetics400"))
 
 
 def test_released_weights_are_put_into_the_alphabetical_order_of_folders(
     released: Checkpoint,
 ) -> None:
-    network, official = build("video", num_classes=400), class_names("kinetics400")
+    network, official = build("video", num_classes=400), shipped_class_names("kinetics400")
     alphabetical = sorted(name.replace(" ", "_") for name in official)
     report = load_weights(network, released, class_names=alphabetical)
     assert report.reordered
@@ -237,13 +238,16 @@ def test_released_weights_are_put_into_the_alphabetical_order_of_folders(
 
 
 def test_remapping_leaves_the_shipped_list_and_the_checkpoint_alone(released: Checkpoint) -> None:
-    before, names = released.state["head.proj.weight"].clone(), list(released.facts["class_names"])
+    before, names = released.state["head.proj.weight"].clone(), released.description.class_names
+    assert names is not None
     load_weights(build("video", num_classes=400), released, class_names=sorted(names))
-    assert class_names("kinetics400") == released.facts["class_names"] == names
+    assert tuple(shipped_class_names("kinetics400")) == released.description.class_names == names
     assert torch.equal(released.state["head.proj.weight"], before)
 
 
 @pytest.mark.parametrize("other", ["kinetics600", "ucf101", "something_v2"])
 def test_released_weights_refuse_another_data_set(released: Checkpoint, other: str) -> None:
     with pytest.raises(ValueError, match="uniformer_small_k400_16x4 was trained on 400 classes"):
-        load_weights(build("video", num_classes=400), released, class_names=class_names(other))
+        load_weights(
+            build("video", num_classes=400), released, class_names=shipped_class_names(other)
+        )

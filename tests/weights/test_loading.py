@@ -8,7 +8,9 @@ from kinds import KINDS, build, scramble
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from video_uniformer.models.uniformer.network import UniFormer, create_uniformer
+from video_uniformer.clip import ClipSpec
+from video_uniformer.models.uniformer.network import UniFormer
+from video_uniformer.weights.build import create_uniformer
 from video_uniformer.weights.keys import to_published_names
 from video_uniformer.weights.loading import WeightsReport, inflate, load_weights
 
@@ -259,7 +261,8 @@ def test_second_classifier_is_not_dropped_in_silence() -> None:
     )
 
 
-def test_what_weights_say_of_themselves_becomes_the_networks_facts(target: UniFormer) -> None:
-    facts = {"clip": {"num_frames": 4}, "fusion": "logits", "class_names": list("abcde")}
-    load_weights(target, {"state_dict": network(seed=1).state_dict(), "classifier": facts})
-    assert target.facts == facts
+def test_what_weights_say_of_themselves_is_said_of_the_network(target: UniFormer) -> None:
+    said = {"clip": {"num_frames": 4, "stride": 2, "size": 32}, "class_names": list("abcde")}
+    load_weights(target, {"state_dict": network(seed=1).state_dict(), "classifier": said})
+    assert target.description.clip == ClipSpec(num_frames=4, stride=2, size=32)
+    assert target.description.class_names == tuple("abcde")

@@ -7,7 +7,8 @@ import pytest
 from hub_places import Place, sha256
 from huggingface_hub import constants
 
-from video_uniformer.weights.sources import LOCK_VARIABLE, check_lock, find_weights, lock_path
+from video_uniformer.weights.lock import LOCK_VARIABLE, check_lock, lock_path
+from video_uniformer.weights.sources import find_weights
 
 
 def test_file_changed_since_first_sight_is_refused(place: Place) -> None:

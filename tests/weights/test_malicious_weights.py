@@ -203,7 +203,7 @@ def test_file_is_refused_by_its_name_at_once_and_runs_nothing(
     begin = time.monotonic()
     with pytest.raises(ValueError, match=f"{path} ") as caught:
         read_weights(path)
-    assert time.monotonic() - begin < 5  # usually milliseconds, but the machine may be busy
+    assert time.monotonic() - begin < 30  # usually milliseconds, but the machine may be busy
     assert "\n" not in str(caught.value)
     assert not list(tmp_path.rglob(marker.name))
 

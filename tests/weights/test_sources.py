@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from hub_places import OLD_COMMIT, Place, sha256
 
-from video_uniformer.weights.sources import FOLDER_VARIABLE, HubFile, find_weights, parse_hub_file
+from video_uniformer.weights.hub import HubFile, parse_hub_file
+from video_uniformer.weights.sources import FOLDER_VARIABLE, find_weights
 from video_uniformer.weights.zoo import RELEASES
 
 
@@ -126,7 +127,7 @@ def test_hub_file_out_of_reach_says_what_to_do(place: Place) -> None:
 def test_misspelt_name_gets_the_nearest(place: Place) -> None:
     message = (
         r"weights 'k400_s16x4' is neither a file, nor a released checkpoint "
-        r"\(`video-uniformer-zoo` lists their names\), nor hf://owner/repo/file; did you mean "
+        r"\(`video-uniformer zoo` lists their names\), nor hf://owner/repo/file; did you mean "
         r"'k400_s_16x4'\?"
     )
     with pytest.raises(ValueError, match=message):

@@ -6,7 +6,7 @@ import pytest
 import torch
 from kinds import views
 
-from video_uniformer.models.uniformer.network import create_uniformer
+from video_uniformer.weights.build import create_uniformer
 
 timm = pytest.importorskip("timm")
 timm_models = pytest.importorskip("video_uniformer.weights.timm")

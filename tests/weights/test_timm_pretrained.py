@@ -8,7 +8,7 @@ import pytest
 import torch
 from kinds import views
 
-from video_uniformer.models.uniformer.network import create_uniformer
+from video_uniformer.weights.build import create_uniformer
 from video_uniformer.weights.keys import to_published_names
 from video_uniformer.weights.zoo import RELEASES
 
@@ -52,7 +52,7 @@ def test_pretrained_takes_the_release(release_file: Callable[[str], Any]) -> Non
     network = create("uniformer_xxs", pretrained=True).eval()
     with torch.inference_mode():
         assert torch.equal(network(image), published(image))
-    assert len(network.facts["class_names"]) == 1000
+    assert len(network.description.class_names) == 1000
 
 
 def test_pretrained_with_other_classes_gets_a_new_head(release_file: Callable[[str], Any]) -> None:

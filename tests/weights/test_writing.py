@@ -2,8 +2,10 @@
 
 import json
 import threading
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
@@ -12,29 +14,32 @@ from official import official_shapes
 from safetensors import safe_open
 from torch import Tensor
 
-from video_uniformer.models.uniformer.network import create_uniformer
+from video_uniformer.clip import ClipSpec
+from video_uniformer.description import Description, NetworkArguments
+from video_uniformer.labels.names import shipped_class_names
+from video_uniformer.weights.build import create_uniformer
+from video_uniformer.weights.card import model_card
 from video_uniformer.weights.keys import to_our_names, to_published_names
 from video_uniformer.weights.writing import (
     count_parameters,
-    model_card,
     save_folder,
     save_published,
     save_weights,
 )
-from video_uniformer.weights.zoo import RELEASES, class_names
+from video_uniformer.weights.zoo import RELEASES
 
-FACTS = {
-    "clip": {"num_frames": 4, "stride": 2, "size": 32, "mean": (0.45, 0.45, 0.45)},
-    "class_names": ["Dropping [something]", "naïve", "三"],
-    "fusion": "probabilities",
-    "source": "somewhere",
-}
+FACTS = Description(
+    input=ClipSpec(num_frames=4, stride=2, size=32),
+    class_names=("Dropping [something]", "naïve", "三"),
+    fusion="probabilities",
+    source="somewhere",
+)
 
 
-def network(facts: dict[str, Any] = FACTS) -> Any:
+def network() -> Any:
     torch.manual_seed(0)
     made = create_uniformer("test", num_classes=3)
-    made.facts = dict(facts)
+    made.description = replace(FACTS, task=made.description.task, network=made.config)
     return made
 
 
@@ -49,20 +54,20 @@ def test_card_that_is_there_is_kept_by_the_network_and_replaced_on_demand(tmp_pa
     path.write_text("mine")
     saved.save_pretrained(tmp_path)
     assert path.read_text() == "mine"
-    save_folder(tmp_path, saved.state_dict(), {**saved.facts, "network": saved.config})
+    save_folder(tmp_path, saved.state_dict(), saved.description)
     assert path.read_text(encoding="utf-8") == str(saved.generate_model_card())
 
 
 def test_file_says_everything_itself(tmp_path: Path) -> None:
     saved = network()
-    save_weights(tmp_path / "a.safetensors", saved.state_dict(), {**FACTS, "network": saved.config})
+    save_weights(tmp_path / "a.safetensors", saved.state_dict(), saved.description)
     with safe_open(tmp_path / "a.safetensors", framework="pt") as file:
         metadata = file.metadata()
     assert metadata["format"] == "pt"
-    assert json.loads(metadata["classifier"])["network"] == saved.config
+    assert json.loads(metadata["description"])["network"] == saved.config
     loaded = create_uniformer(weights=tmp_path / "a.safetensors")
     assert same(loaded.state_dict(), saved.state_dict())
-    assert loaded.facts == FACTS
+    assert loaded.description == saved.description
 
 
 def test_same_weights_make_the_same_file(tmp_path: Path) -> None:
@@ -75,14 +80,14 @@ def test_same_weights_make_the_same_file(tmp_path: Path) -> None:
 def test_tensors_that_share_or_skip_storage_are_saved(tmp_path: Path) -> None:
     whole = torch.arange(12.0).reshape(3, 4)
     state = {"a": whole, "b": whole[1], "c": whole.t(), "d": whole[:1].expand(3, 4)}
-    save_weights(tmp_path / "a.safetensors", state, {})
+    save_weights(tmp_path / "a.safetensors", state, Description())
     with safe_open(tmp_path / "a.safetensors", framework="pt") as file:
         assert all(torch.equal(file.get_tensor(key), state[key]) for key in state)
 
 
 def test_file_is_as_readable_as_any_other(tmp_path: Path) -> None:
     (tmp_path / "other").touch()
-    save_weights(tmp_path / "a.safetensors", {}, {})
+    save_weights(tmp_path / "a.safetensors", {}, Description())
     save_published(tmp_path / "a.pth", {})
     modes = {path.stat().st_mode for path in tmp_path.iterdir()}
     assert len(modes) == 1
@@ -103,14 +108,16 @@ def test_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> No
     [(Path("a"), "not JSON serializable"), (float("nan"), "not JSON compliant")],
 )
 def test_fact_that_is_no_plain_value_is_refused(tmp_path: Path, value: Any, reason: str) -> None:
-    with pytest.raises(ValueError, match=rf"facts\['source'\] is .*, expected plain .*{reason}"):
-        save_weights(tmp_path / "a.safetensors", {}, {"source": value})
+    with pytest.raises(
+        ValueError, match=rf"description is .*'source': .*, expected plain .*{reason}"
+    ):
+        save_weights(tmp_path / "a.safetensors", {}, Description(source=value))
     assert not list(tmp_path.iterdir())
 
 
 def test_other_ending_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"a.pth ends in '.pth', expected .safetensors"):
-        save_weights(tmp_path / "a.pth", {}, {})
+        save_weights(tmp_path / "a.pth", {}, Description())
     with pytest.raises(ValueError, match=r"ends in '.bin', expected .pth or .pyth or .pt or .saf"):
         save_published(tmp_path / "a.bin", {})
 
@@ -152,9 +159,10 @@ def test_parameters_are_counted_without_buffers() -> None:
     assert count_parameters(made.state_dict()) == expected
 
 
-def card(network: dict[str, Any], **facts: Any) -> tuple[dict[str, Any], str]:
+def card(network: Mapping[str, Any], **facts: Any) -> tuple[dict[str, Any], str]:
     """The card's metadata and its text."""
-    text = model_card({"network": network, **facts}, 12_345_678)
+    described = Description(network=cast(NetworkArguments, network), **facts)
+    text = model_card(described, 12_345_678)
     parsed = ModelCard(text)
     return parsed.data.to_dict(), parsed.text
 
@@ -163,8 +171,8 @@ def test_card_of_a_release_tells_what_the_authors_published() -> None:
     release = RELEASES["k400_s_16x4"]
     data, text = card(
         release.builder_arguments(),
-        clip=release.clip(),
-        class_names=class_names("kinetics400"),
+        input=release.input(),
+        class_names=shipped_class_names("kinetics400"),
         fusion="logits",
         source="k400_s_16x4",
     )
@@ -184,7 +192,7 @@ def test_card_of_a_release_tells_what_the_authors_published() -> None:
         "| classes | 400, in this order: `riding a bike`, `marching`, ",
         "release `uniformer_small_k400_16x4.pth` (`k400_s_16x4`, [link](https://drive.google.com/",
         "a top-1 accuracy of 80.8 % on Kinetics-400 (224 px, 16x1x4)",
-        "video-uniformer-predict clip.mp4 --checkpoint hf://owner/repo",
+        "video-uniformer predict clip.mp4 --checkpoint hf://owner/repo",
         'load_classifier("hf://owner/repo")',
         'UniFormer.from_pretrained("owner/repo")  # (B, 3, T, H, W) -> logits (B, K)',
     ):
@@ -198,7 +206,7 @@ def test_card_of_an_image_network_names_its_data() -> None:
     assert data["datasets"] == ["imagenet-1k"]
     assert "83.4 % on ImageNet-1K (224 px)." in text
     assert "| token_labels | `True` |" in text
-    assert "video-uniformer-predict" not in text
+    assert "video-uniformer predict" not in text
 
 
 def test_card_of_what_was_made_from_a_release_claims_no_accuracy() -> None:
@@ -236,7 +244,7 @@ def test_card_of_a_network_without_classes(network: dict[str, Any], tag: str, us
 
 def test_card_of_segments_in_bgr() -> None:
     release = RELEASES["ssv2_b_16_from_k400"]
-    _, text = card(release.builder_arguments(), clip=release.clip())
+    _, text = card(release.builder_arguments(), input=release.input())
     assert "16 frames (one of each equal part of the video)" in text
     assert "| channels | BGR |" in text
 

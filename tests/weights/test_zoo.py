@@ -1,19 +1,19 @@
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from torchvision.models import ResNet50_Weights
 
 from video_uniformer import ClipSpec, create_uniformer
-from video_uniformer.weights.zoo import (
-    RELEASES,
-    Release,
-    class_names,
-    find_release,
-    nearest_release,
-)
+from video_uniformer.clip import ImageSpec
+from video_uniformer.labels.names import shipped_class_names
+from video_uniformer.weights.zoo import RELEASES, Release, find_release, nearest_release
 
+PACKAGE = Path(__file__).parents[2] / "video_uniformer"
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "zoo.json").read_text())["releases"]
 ALL = [pytest.param(release, id=name) for name, release in RELEASES.items()]
 VIDEOS = [pytest.param(r, id=name) for name, r in RELEASES.items() if r.task == "video"]
@@ -147,7 +147,8 @@ def test_published_cost_is_the_counted_one_of_all_views(release: Release) -> Non
     ],
 )
 def test_clip_reproduces_the_published_test(name: str, fields: tuple[object, ...]) -> None:
-    clip = ClipSpec(**RELEASES[name].clip())
+    clip = RELEASES[name].input()
+    assert isinstance(clip, ClipSpec)
     assert fields == (
         clip.num_frames,
         clip.stride,
@@ -158,9 +159,9 @@ def test_clip_reproduces_the_published_test(name: str, fields: tuple[object, ...
     )
 
 
-def test_image_network_has_no_clip() -> None:
-    with pytest.raises(ValueError, match="'in1k_s' is an image network, expected a video network"):
-        RELEASES["in1k_s"].clip()
+def test_image_network_takes_images() -> None:
+    assert RELEASES["in1k_s"].input() == ImageSpec(224, crop_share=0.875)
+    assert RELEASES["in1k_b_tl_384"].input() == ImageSpec(384, crop_share=0.9)
 
 
 @pytest.mark.parametrize("release", VIDEOS)
@@ -230,7 +231,7 @@ def test_only_plain_image_files_are_wrapped() -> None:
 
 @pytest.mark.parametrize("release", ALL)
 def test_labels_name_every_output(release: Release) -> None:
-    names = class_names(release.labels)
+    names = shipped_class_names(release.labels)
     assert len(names) == len(set(names)) == release.num_classes
 
 
@@ -254,7 +255,7 @@ def test_labels_name_every_output(release: Release) -> None:
 def test_labels_are_in_the_order_of_the_published_outputs(
     labels: str, index: int, name: str
 ) -> None:
-    assert class_names(labels)[index] == name
+    assert shipped_class_names(labels)[index] == name
 
 
 def test_imagenet_names_are_in_the_order_of_wordnet() -> None:
@@ -264,21 +265,21 @@ def test_imagenet_names_are_in_the_order_of_wordnet() -> None:
     # torchvision tells two pairs of namesakes apart by a second word.
     ours = {134: "crane", 639: "maillot, tank suit"}
     for index, (name, words) in enumerate(
-        zip(class_names("imagenet1k"), imagenet.label_descriptions(), strict=True)
+        zip(shipped_class_names("imagenet1k"), imagenet.label_descriptions(), strict=True)
     ):
         assert ours.get(index, name).lower() in words.lower()
 
 
 @pytest.mark.parametrize("labels", ["kinetics400", "kinetics600", "something_v2"])
 def test_own_order_is_not_the_alphabetical_one(labels: str) -> None:
-    plain = [name.replace("[", "").replace("]", "") for name in class_names(labels)]
+    plain = [name.replace("[", "").replace("]", "") for name in shipped_class_names(labels)]
     assert plain != sorted(plain)
 
 
 def test_unknown_labels_get_the_nearest() -> None:
     message = r"labels is 'kinetics40', expected one of imagenet1k, .*; did you mean 'kinetics400'"
     with pytest.raises(ValueError, match=message):
-        class_names("kinetics40")
+        shipped_class_names("kinetics40")
 
 
 def test_release_is_found_by_its_name_and_by_its_file() -> None:
@@ -302,3 +303,22 @@ def test_what_was_not_released_is_not_found(name: str) -> None:
 )
 def test_nearest_name(name: str, nearest: str | None) -> None:
     assert nearest_release(name) == nearest
+
+
+def test_shipped_names_of_imagenet_are_torchvisions() -> None:
+    theirs = ResNet50_Weights.IMAGENET1K_V1.meta["categories"]
+    assert shipped_class_names("imagenet1k") == theirs
+
+
+def test_tables_and_labels_need_no_torch() -> None:
+    # Apart from the package's own `__init__`, which is not what is looked at.
+    code = (
+        "import sys, types; package = types.ModuleType('video_uniformer');"
+        f"package.__path__ = [{str(PACKAGE)!r}]; sys.modules['video_uniformer'] = package;"
+        "import video_uniformer.weights.zoo, video_uniformer.description;"
+        "import video_uniformer.labels.names, video_uniformer.weights.sources;"
+        "heavy = {'torch', 'torchvision', 'huggingface_hub'} & sys.modules.keys();"
+        "print(sorted(heavy))"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout == "[]\n"

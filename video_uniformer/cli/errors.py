@@ -4,21 +4,12 @@ import functools
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Protocol
 
-from hydra.errors import HydraException
-from omegaconf.errors import OmegaConfBaseException
-
-# What a user can mend; all else is a bug and keeps its traceback.
-USER_ERRORS = (
-    ValueError,
-    OSError,
-    ModuleNotFoundError,
-    FloatingPointError,
-    HydraException,
-    OmegaConfBaseException,
-)
+# What a user can mend, beside Hydra's own errors; all else is a bug and keeps its traceback.
+USER_ERRORS = (ValueError, OSError, ModuleNotFoundError, FloatingPointError)
 TRACEBACK_VARIABLE = "HYDRA_FULL_ERROR"
 
 # How torch says that a loader's worker died or could not hand over its batch, and what helps. The
@@ -42,6 +33,19 @@ LOADER_DEATHS = (
 )
 
 
+def _loaded(module: str, name: str) -> tuple[type[BaseException], ...]:
+    """An error's class, if its library is there; what is not imported cannot have raised it."""
+    return (getattr(sys.modules[module], name),) if module in sys.modules else ()
+
+
+def _user_errors() -> tuple[type[BaseException], ...]:
+    return (
+        *USER_ERRORS,
+        *_loaded("hydra.errors", "HydraException"),
+        *_loaded("omegaconf.errors", "OmegaConfBaseException"),
+    )
+
+
 @contextmanager
 def one_line_errors() -> Iterator[None]:
     """Print the reason of an error that a user can mend on one line and exit with status 1.
@@ -50,7 +54,7 @@ def one_line_errors() -> Iterator[None]:
     """
     try:
         yield
-    except USER_ERRORS as error:
+    except _user_errors() as error:
         if os.environ.get(TRACEBACK_VARIABLE) == "1":
             raise
         print(f"error: {reason(error)}", file=sys.stderr)
@@ -63,17 +67,24 @@ def one_line_errors() -> Iterator[None]:
         raise SystemExit(1) from None
 
 
-def checked_output(command: Callable[[], None]) -> Callable[[], None]:
+class EntryPoint(Protocol):
+    """A command's `main`, with the words after its name; None: those of this process."""
+
+    def __call__(self, arguments: Sequence[str] | None = None) -> None:
+        """Run the command."""
+
+
+def checked_output(command: EntryPoint) -> EntryPoint:
     """Let a command end with status 1 where its output cannot be written.
 
     It says why in one line; where nobody reads on (`| head`) it does so without a word.
     """
 
     @functools.wraps(command)
-    def run() -> None:
+    def run(arguments: Sequence[str] | None = None) -> None:
         try:
             try:
-                command()
+                command(arguments)
             finally:
                 sys.stdout.flush()
         except OSError as error:
@@ -109,7 +120,8 @@ def reason(error: BaseException) -> str:
     Hydra wraps what a constructor raises, and a loader's worker sends its error with a traceback:
     the reason is the cause of the one and the last line of the other.
     """
-    while isinstance(error, HydraException) and error.__cause__ is not None:
+    wrappers = _loaded("hydra.errors", "HydraException")
+    while isinstance(error, wrappers) and error.__cause__ is not None:
         error = error.__cause__
     lines = [line for line in str(error).splitlines() if line.strip()]
     if not lines:

@@ -1,29 +1,33 @@
-"""`video-uniformer-info`: what a network costs, stage by stage."""
+"""`video-uniformer info`: what a network costs, stage by stage."""
+
+from __future__ import annotations
 
 import argparse
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any, NamedTuple
-
-import torch
-from rich.console import Console
-from rich.table import Table
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from video_uniformer.cli.errors import checked_output, one_line_errors
-from video_uniformer.models.cost import Cost, PartCost, measure
-from video_uniformer.models.uniformer.network import create_uniformer
-from video_uniformer.models.uniformer.stages import ATTENTIONS
-from video_uniformer.models.uniformer.variants import VARIANTS
+from video_uniformer.cli.parsing import CommandParser
+from video_uniformer.description import NetworkArguments
+from video_uniformer.models.uniformer.variants import ATTENTIONS, VARIANTS
 from video_uniformer.system.suggestions import nearest
-from video_uniformer.weights.releases import Release
 from video_uniformer.weights.zoo import find_release, nearest_release
 
+# What needs torch or rich is imported late: help and errors of usage need neither.
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from video_uniformer.models.cost import Cost, PartCost
+    from video_uniformer.weights.releases import Release
+
 EXAMPLES = """examples:
-  video-uniformer-info small --frames 16 --size 224
-  video-uniformer-info k400_s_16x4                      a released network with its own clip
-  video-uniformer-info base --image --token-labels --size 384
-  video-uniformer-info small --image --features-only --attention hybrid --size 800x1280 --json
+  video-uniformer info small --frames 16 --size 224
+  video-uniformer info k400_s_16x8                      a released network with its own clip
+  video-uniformer info base --image --token-labels --size 384
+  video-uniformer info small --image --features-only --attention hybrid --size 800x1280 --json
 
 GMACs are 10^9 multiply-adds of one view, counted as fvcore does; papers call them FLOPs. Nothing is
 computed and no weights are read: a large clip takes no longer than a small one."""
@@ -33,20 +37,19 @@ FRAMES, SIZE = 16, "224"  # when neither the options nor a release say it
 class Request(NamedTuple):
     """What to measure: the arguments of `create_uniformer`, and the size of a view."""
 
-    arguments: dict[str, Any]
+    arguments: NetworkArguments
     input_size: tuple[int, ...]
 
 
 def parser() -> argparse.ArgumentParser:
     """The command's options."""
-    parser = argparse.ArgumentParser(
-        prog="video-uniformer-info",
+    parser = CommandParser(
+        "info",
         description="Print a network's parameters, multiply-adds, memory and shapes, by stage.",
         epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("network", help=f"{', '.join(VARIANTS)}, or a release (video-uniformer-zoo lists them)")
+    add("network", help=f"{', '.join(VARIANTS)}, or a release (video-uniformer zoo lists them)")
     add("--image", action="store_true", help="the network for images (default: for videos)")
     add("--frames", type=int, help=f"frames T of a clip (default: the release's, or {FRAMES})")
     add("--size", help=f"pixels, or HEIGHTxWIDTH (default: the release's, or {SIZE})")
@@ -83,14 +86,16 @@ def request(options: argparse.Namespace) -> Request:
         "embed_frames": options.embed_frames,
         "token_labels": options.token_labels or None,
     }
-    named: dict[str, Any] = {"variant": options.network, "ndim": 2 if options.image else 3}
+    named = NetworkArguments(variant=options.network, ndim=2 if options.image else 3)
+    known = named if release is None else release.builder_arguments()
     arguments = {
-        **(named if release is None else release.builder_arguments()),
+        **known,
         **{name: value for name, value in given.items() if value is not None},
         "window_size": options.window_size,
         "features_only": options.features_only,
     }
-    return Request(arguments, _input_size(options, release, arguments["ndim"]))
+    size = _input_size(options, release, known["ndim"])
+    return Request(cast(NetworkArguments, arguments), size)
 
 
 def _check_name(name: str) -> None:
@@ -133,6 +138,8 @@ def as_data(asked: Request, cost: Cost) -> dict[str, Any]:
 
 def as_table(cost: Cost) -> Table:
     """All that was measured, for a person."""
+    from rich.table import Table
+
     table = Table()
     table.add_column("part")
     for name in ("output", "blocks", "parameters", "GMACs", "share", "activations"):
@@ -168,17 +175,24 @@ def _megabytes(num_bytes: int) -> str:
 
 
 @checked_output
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point of the command."""
-    options = parser().parse_args()
+    options = parser().parse_args(arguments)
     with one_line_errors():
         asked = request(options)
+        import torch
+
+        from video_uniformer.models.cost import measure
+        from video_uniformer.models.uniformer.network import build_network
+
         with torch.device("meta"):
-            network = create_uniformer(**asked.arguments)
+            network = build_network(asked.arguments)
         cost = measure(network, asked.input_size)
     if options.json:
         print(json.dumps(as_data(asked, cost), indent=2))
         return
+    from rich.console import Console
+
     console = Console(markup=False, emoji=False, highlight=False)
     console.print(f"{options.network}, input {_shape(cost.input_shape)}", soft_wrap=True)
     console.print(as_table(cost))
@@ -188,7 +202,3 @@ def main() -> None:
         f"{_megabytes(4 * cost.parameters)}.",
         soft_wrap=True,
     )
-
-
-if __name__ == "__main__":
-    main()

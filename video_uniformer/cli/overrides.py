@@ -1,8 +1,7 @@
-"""Where the Hydra configs are, and a check of overrides that names the nearest right key."""
+"""A check of overrides that names the nearest right key."""
 
 import re
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_dir
@@ -12,15 +11,8 @@ from hydra.core.override_parser.types import Glob, Override
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
-import video_uniformer
+from video_uniformer.cli.config_groups import config_folder, config_groups
 from video_uniformer.system.suggestions import did_you_mean, nearest
-
-
-def config_folder() -> Path:
-    """The folder `conf`: inside an installed package, beside it in a checkout."""
-    package = Path(video_uniformer.__file__).parent
-    inside = package / "conf"
-    return inside if inside.is_dir() else package.parent / "conf"
 
 
 def check_overrides(arguments: Sequence[str]) -> None:
@@ -33,7 +25,9 @@ def check_overrides(arguments: Sequence[str]) -> None:
         ValueError: an override whose key or choice does not exist; names the nearest right one.
     """
     overrides = [_parse(text) for text in _override_texts(arguments)]
-    groups = _groups()
+    if not overrides:
+        return
+    groups = config_groups()
     chosen = [o for o in overrides if o.key_or_group in groups and not o.is_delete()]
     choices = []
     for override in chosen:
@@ -68,15 +62,6 @@ def _parse(text: str) -> Override:
             "special signs 'KEY=\"VALUE\"'"
         ) from None
     return override
-
-
-def _groups() -> dict[str, list[str]]:
-    folder = config_folder()
-    return {
-        group.name: sorted(f.stem for f in group.glob("*.yaml") if not f.stem.startswith("_"))
-        for group in folder.iterdir()
-        if group.is_dir()
-    }
 
 
 def _choices(group: str, value: Any, options: list[str]) -> list[str]:

@@ -1,30 +1,28 @@
-"""`video-uniformer-prepare`: re-encode a collection once, for fast training."""
+"""`video-uniformer prepare`: re-encode a collection once, for fast training."""
+
+from __future__ import annotations
 
 import argparse
 import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from typing import TYPE_CHECKING
 
 from video_uniformer.cli.errors import checked_output, reason
-from video_uniformer.collection.prepare import (
-    Encoding,
-    Job,
-    Prepared,
-    clips_per_second,
-    plan_jobs,
-    prepare_files,
-    write_lists,
-)
-from video_uniformer.collection.scan import Journal, Listing, read_sources
+from video_uniformer.cli.parsing import CommandParser
 from video_uniformer.system.printable import show_name
 
+# What needs torch or rich is imported late: help and errors of usage need neither.
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from video_uniformer.collection.prepare import Job, Prepared
+    from video_uniformer.collection.scan import Listing
+
 EXAMPLES = """examples:
-  video-uniformer-prepare /data/videos /fast/videos
-  video-uniformer-prepare train.csv val.csv /fast/k400 --root /data/k400 --short-side 256
+  video-uniformer prepare /data/videos /fast/videos
+  video-uniformer prepare train.csv val.csv /fast/k400 --root /data/k400 --short-side 256
 
 The new files have the same frames in the same order, upright, without sound; lists of them,
 SPLIT.csv, are written beside. Started again it goes on where it was. The exit status is 0 if every
@@ -36,14 +34,13 @@ SAMPLE = 16  # files whose reading is timed
 
 def parser() -> argparse.ArgumentParser:
     """The command's options."""
-    parser = argparse.ArgumentParser(
-        prog="video-uniformer-prepare",
+    parser = CommandParser(
+        "prepare",
         description="Encode videos anew: small, with key frames close together, and verified.",
         epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("sources", nargs="+", metavar="LIST_OR_FOLDER", help="as for video-uniformer-scan")
+    add("sources", nargs="+", metavar="LIST_OR_FOLDER", help="as for video-uniformer scan")
     add("target", type=Path, metavar="TARGET", help="folder of the new files")
     add("--root", type=Path, help="folder that paths start from (default: the list's own)")
     add("--short-side", type=int, default=320, metavar="PIXELS", help="never up (default 320)")
@@ -58,14 +55,23 @@ def prepare(
     listing: Listing, jobs: Sequence[Job], options: argparse.Namespace, console: Console
 ) -> dict[Path, Prepared]:
     """Encode the files, with a progress bar; write the lists."""
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    from video_uniformer.collection.prepare import Encoding, prepare_files, write_lists
+    from video_uniformer.collection.scan import Journal
+
     encoding = Encoding(short_side=options.short_side, gop=options.gop, crf=options.crf)
     columns = (TextColumn("encoding"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with (
-        Journal(options.target / "prepare.jsonl") as journal,
-        Progress(
-            *columns, console=console, transient=True, disable=not console.is_terminal
-        ) as progress,
-    ):
+    journal = Journal(options.target / "prepare.jsonl")
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as progress:
         bar = progress.add_task("", total=len(jobs))
         results = prepare_files(
             jobs,
@@ -82,6 +88,8 @@ def prepare(
 
 
 def _print(jobs: Sequence[Job], results: Mapping[Path, Prepared]) -> None:
+    from video_uniformer.collection.prepare import clips_per_second
+
     done = [job for job in jobs if not results[job.source].problem]
     before = sum(results[job.source].source_bytes for job in done) / 1e6
     after = sum(results[job.source].target_bytes for job in done) / 1e6
@@ -111,12 +119,19 @@ def _keep_lists(sources: Sequence[str], target: Path) -> None:
 
 
 @checked_output
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point of the command."""
-    options = parser().parse_args()
+    options = parser().parse_args(arguments)
+    from rich.console import Console
+
+    from video_uniformer.collection.prepare import plan_jobs
+    from video_uniformer.collection.scan import read_sources
+
     console = Console(stderr=True, markup=False, emoji=False, highlight=False)
     try:
         listing = read_sources(options.sources, root=options.root)
+        if listing.left_out:
+            print(f"note: {listing.left_out}", file=sys.stderr)
         jobs = plan_jobs(listing, options.target)
         _keep_lists(options.sources, options.target)
         results = prepare(listing, jobs, options, console)
@@ -128,7 +143,3 @@ def main() -> None:
         print("stopped; the same command goes on from here", file=sys.stderr)
         raise SystemExit(130) from None
     raise SystemExit(1 if any(result.problem for result in results.values()) else 0)
-
-
-if __name__ == "__main__":
-    main()

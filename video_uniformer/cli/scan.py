@@ -1,4 +1,6 @@
-"""`video-uniformer-scan`: look at every video of a collection before training on it."""
+"""`video-uniformer scan`: look at every video of a collection before training on it."""
+
+from __future__ import annotations
 
 import argparse
 import json
@@ -7,28 +9,23 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from typing import TYPE_CHECKING
 
 from video_uniformer.cli.errors import checked_output, reason
-from video_uniformer.collection.scan import (
-    DECODE,
-    Finding,
-    Journal,
-    Scan,
-    find_all,
-    read_sources,
-    scan_files,
-    summary,
-    write_outputs,
-)
+from video_uniformer.cli.parsing import CommandParser
+from video_uniformer.collection.depths import DECODE
 from video_uniformer.system.printable import show_name
 
+# What needs torch or rich is imported late: help and errors of usage need neither.
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from video_uniformer.collection.scan import Finding, Scan
+
 EXAMPLES = """examples:
-  video-uniformer-scan train.csv val.csv --root /data/kinetics400
-  video-uniformer-scan /data/videos              folders train/CLASS/*.mp4 and val/CLASS/*.mp4
-  video-uniformer-scan val.csv --decode ends     in a hurry: first, last and a few frames
+  video-uniformer scan train.csv val.csv --root /data/kinetics400
+  video-uniformer scan /data/videos              folders train/CLASS/*.mp4 and val/CLASS/*.mp4
+  video-uniformer scan val.csv --decode ends     in a hurry: first, last and a few frames
 
 Started again it goes on where it was. The exit status is 0 if nothing has to be mended, 1 if
 something has, and 2 if the command cannot do what was asked.
@@ -40,11 +37,10 @@ DEADLINE = "longest time for a small file, plus 2 s for each megabyte (default 6
 
 def parser() -> argparse.ArgumentParser:
     """The command's options."""
-    parser = argparse.ArgumentParser(
-        prog="video-uniformer-scan",
+    parser = CommandParser(
+        "scan",
         description="Decode all videos of lists or folders, and tell what is wrong with them.",
         epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
     add("sources", nargs="+", metavar="LIST_OR_FOLDER", help="a split each, or a folder of splits")
@@ -59,16 +55,24 @@ def parser() -> argparse.ArgumentParser:
 
 def scan(options: argparse.Namespace, console: Console) -> tuple[Scan, float]:
     """Do what the options ask for; also tell the seconds that it took."""
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    from video_uniformer.collection.scan import Journal, Scan, read_sources, scan_files
+
     listing = read_sources(options.sources, root=options.root)
     paths = list(dict.fromkeys(item.path for item in listing.items))
     columns = (TextColumn("scanning"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     began = time.monotonic()
-    with (
-        Journal(options.output / "journal.jsonl") as journal,
-        Progress(
-            *columns, console=console, transient=True, disable=not console.is_terminal
-        ) as progress,
-    ):
+    journal = Journal(options.output / "journal.jsonl")
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as progress:
         bar = progress.add_task("", total=len(paths))
         reports = scan_files(
             paths,
@@ -108,9 +112,13 @@ def _shown(done: Scan, path: Path) -> str:
 
 
 @checked_output
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point of the command."""
-    options = parser().parse_args()
+    options = parser().parse_args(arguments)
+    from rich.console import Console
+
+    from video_uniformer.collection.scan import find_all, summary, write_outputs
+
     notes = Console(stderr=True, markup=False, emoji=False, highlight=False, soft_wrap=True)
     try:
         done, seconds = scan(options, notes)
@@ -130,7 +138,3 @@ def main() -> None:
         num_files = len(done.reports)
         words.print(f"{num_files} files in {seconds:.1f} s, {num_files / seconds:.1f} a second")
     raise SystemExit(1 if any(finding.is_problem for finding in findings) else 0)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,22 +1,20 @@
-"""`video-uniformer-test`: evaluate a checkpoint on several views of every video."""
+"""`video-uniformer test`: evaluate a checkpoint on several views of every video."""
 
-import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import hydra
-import lightning
 from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
-from rich.console import Console
-from rich.table import Table
 
 from video_uniformer.cli.errors import one_line_errors
-from video_uniformer.cli.overrides import check_overrides, config_folder
+from video_uniformer.cli.hydra_runs import run_with_config
 from video_uniformer.cli.warning_filters import silence_libraries
-from video_uniformer.reports.test_report import write_report
-from video_uniformer.training.callbacks.bad_videos import BadVideos
-from video_uniformer.weights.reading import Checkpoint, open_checkpoint
+
+if TYPE_CHECKING:
+    from video_uniformer.weights.reading import Checkpoint
 
 
 def test(config: DictConfig, overridden: set[str]) -> dict[str, float]:
@@ -28,6 +26,11 @@ def test(config: DictConfig, overridden: set[str]) -> dict[str, float]:
     """
     if config.ckpt_path is None:
         raise ValueError("ckpt_path is not given, expected a checkpoint to test: ckpt_path=FILE")
+    # Late, as help and misspelt overrides need none of it.
+    from video_uniformer.reports.test_report import write_report
+    from video_uniformer.training.callbacks.bad_videos import BadVideos
+    from video_uniformer.weights.reading import open_checkpoint
+
     checkpoint = open_checkpoint(config.ckpt_path)
     describe(config, checkpoint, overridden)
     datamodule = instantiate(config.data, _convert_="all")
@@ -60,27 +63,31 @@ def test(config: DictConfig, overridden: set[str]) -> dict[str, float]:
     return metrics
 
 
-def describe(config: DictConfig, checkpoint: Checkpoint, overridden: set[str]) -> None:
+def describe(config: DictConfig, checkpoint: "Checkpoint", overridden: set[str]) -> None:
     """Set the config's network, clip and classes to those of a checkpoint.
 
     What the command line says wins, an experiment's clip and classes that the data config states
     among it.
     """
-    facts = checkpoint.facts
-    clip = {} if "experiment" in overridden else facts.get("clip", {})
+    said = checkpoint.description
+    clip = {} if said.clip is None or "experiment" in overridden else asdict(said.clip)
     if "sampling.by" in overridden:
-        clip = {key: value for key, value in clip.items() if key != "by"}
-    for node, values in (("model", facts.get("network", {})), ("clip", clip)):
+        clip.pop("by", None)
+    nodes: dict[str, Mapping[str, object]] = {"model": said.network, "clip": clip}
+    for node, values in nodes.items():
         for key, value in values.items():
             if f"{node}.{key}" not in overridden:
                 OmegaConf.update(config, f"{node}.{key}", value, force_add=True)
     names = config.data.class_names
     unstated = isinstance(names, DictConfig) and names.get("source") is None
-    if unstated and "class_names" in facts:
-        config.data.class_names = facts["class_names"]
+    if unstated and said.class_names is not None:
+        config.data.class_names = list(said.class_names)
 
 
 def _show(metrics: dict[str, float], config: DictConfig, files: list[Path]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
     clip = config.clip
     evaluated, listed = (int(metrics[f"test/{name}"]) for name in ("evaluated", "listed"))
     table = Table(title=str(config.ckpt_path))
@@ -98,8 +105,9 @@ def _show(metrics: dict[str, float], config: DictConfig, files: list[Path]) -> N
         console.print(f"wrote {file}", soft_wrap=True)
 
 
-@hydra.main(version_base="1.3", config_path=str(config_folder()), config_name="config")
 def _run(config: DictConfig) -> None:
+    import lightning
+
     silence_libraries()
     runtime = HydraConfig.get()
     config.output_dir = runtime.runtime.output_dir
@@ -108,12 +116,6 @@ def _run(config: DictConfig) -> None:
         test(config, {text.split("=")[0].lstrip("+") for text in runtime.overrides.task})
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point of the command."""
-    with one_line_errors():
-        check_overrides(sys.argv[1:])
-    _run()
-
-
-if __name__ == "__main__":
-    main()
+    run_with_config("test", _run, arguments)

@@ -1,19 +1,19 @@
-"""`video-uniformer-train`: train a video network from a Hydra config."""
+"""`video-uniformer train`: train a video network from a Hydra config."""
 
-import sys
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
-import hydra
-import lightning
 from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import DictConfig
-from torch import nn
 
 from video_uniformer.cli.errors import one_line_errors
-from video_uniformer.cli.overrides import check_overrides, config_folder
+from video_uniformer.cli.hydra_runs import run_with_config
 from video_uniformer.cli.warning_filters import silence_libraries
-from video_uniformer.weights.reading import read_weights
+from video_uniformer.description import said_in
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 def train(config: DictConfig) -> dict[str, float]:
@@ -22,12 +22,17 @@ def train(config: DictConfig) -> dict[str, float]:
     Args:
         config: The composed config; `output_dir` is where checkpoints, logs and results go.
     """
+    # Late, as help and misspelt overrides need none of it.
+    import lightning
+
+    from video_uniformer.weights.reading import read_weights
+
     lightning.seed_everything(config.seed, workers=True, verbose=False)
     datamodule = instantiate(config.data, _convert_="all")
     datamodule.prepare_data()
     config.data.num_classes = len(datamodule.class_names)
     if config.ckpt_path is not None:
-        if "classifier" not in read_weights(config.ckpt_path):
+        if said_in(read_weights(config.ckpt_path)) is None:
             raise ValueError(
                 f"ckpt_path is {config.ckpt_path}, expected a checkpoint of a training; "
                 "task.init=FILE starts from weights alone"
@@ -55,7 +60,7 @@ def _instantiate_all(group: DictConfig) -> list[Any]:
     return [item for item in instantiate(group, _convert_="all").values() if item is not None]
 
 
-def _describe(config: DictConfig, network: nn.Module) -> str:
+def _describe(config: DictConfig, network: "nn.Module") -> str:
     millions = sum(parameter.numel() for parameter in network.parameters()) / 1e6
     clip = config.clip
     frames = (
@@ -69,7 +74,6 @@ def _describe(config: DictConfig, network: nn.Module) -> str:
     )
 
 
-@hydra.main(version_base="1.3", config_path=str(config_folder()), config_name="config")
 def _run(config: DictConfig) -> None:
     silence_libraries()
     config.output_dir = HydraConfig.get().runtime.output_dir
@@ -77,12 +81,6 @@ def _run(config: DictConfig) -> None:
         train(config)
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point of the command."""
-    with one_line_errors():
-        check_overrides(sys.argv[1:])
-    _run()
-
-
-if __name__ == "__main__":
-    main()
+    run_with_config("train", _run, arguments)

@@ -1,29 +1,30 @@
-"""`video-uniformer-zoo`: list the released checkpoints."""
+"""`video-uniformer zoo`: list the released checkpoints."""
 
 import argparse
 import json
 from collections.abc import Sequence
 from typing import Any
 
-from rich import box
-from rich.console import Console
-from rich.table import Table
-
 from video_uniformer.cli.errors import checked_output, one_line_errors
+from video_uniformer.cli.parsing import CommandParser
 from video_uniformer.weights.releases import Release
 from video_uniformer.weights.zoo import RELEASES
 
 EXAMPLES = """examples:
-  video-uniformer-zoo                          everything
-  video-uniformer-zoo --dataset k400 16x4      Kinetics-400 networks whose name or file says 16x4
-  video-uniformer-zoo --task image --variant s_plus
-  video-uniformer-zoo k400_s_16x4 --json       every known fact, the link to Google Drive included
+  video-uniformer zoo                          everything
+  video-uniformer zoo --dataset k400 16x4      Kinetics-400 networks whose name or file says 16x4
+  video-uniformer zoo --task image --variant s_plus
+  video-uniformer zoo k400_s_16x4 --json       every known fact, the link to Google Drive included
 
 Use a name as `weights`: create_uniformer(weights="k400_s_16x4")."""
 LEGEND = """views: frames x crops x clips of the published test; stride: seg = one frame per segment
 GMACs: of one view, counted; order: of the colour channels; ~ the file's name is inferred
 host: hub = downloaded when first used; drive = to be fetched by hand, the error says from where"""
-WIDTH = 120
+HEADINGS = (
+    *("name", "data", "views", "stride", "px", "top-1", "params", "GMACs"),
+    *("order", "file (.pth)", "host"),
+)
+NUMBERS = ("stride", "px", "top-1", "params", "GMACs")
 TASKS = tuple(dict.fromkeys(release.task for release in RELEASES.values()))
 DATASETS = tuple(dict.fromkeys(release.dataset for release in RELEASES.values()))
 # The short names of variants in the releases' names; the long ones are taken too.
@@ -39,11 +40,10 @@ VARIANTS = {
 
 def parser() -> argparse.ArgumentParser:
     """The command's options."""
-    parser = argparse.ArgumentParser(
-        prog="video-uniformer-zoo",
+    parser = CommandParser(
+        "zoo",
         description="List the released checkpoints of image and video classification.",
         epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
     add("words", nargs="*", metavar="FILTER", help="print the rows that hold all these words")
@@ -107,31 +107,25 @@ def _cells(release: Release) -> tuple[str, ...]:
 
 
 def _print(releases: Sequence[Release]) -> None:
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=0)
-    for heading in ("name", "data", "views", "stride", "px", "top-1", "params", "GMACs"):
-        right = heading not in ("name", "data", "views")
-        table.add_column(heading, justify="right" if right else "left", no_wrap=True)
-    for heading in ("order", "file (.pth)", "host"):
-        table.add_column(heading, no_wrap=True)
-    for release in releases:
-        table.add_row(*_cells(release))
-    # Rich would cut the rows to the width of a narrow terminal, or of a pipe.
-    console = Console(width=WIDTH, markup=False, emoji=False, highlight=False)
-    console.print(table)
-    console.print(LEGEND)
+    rows = [HEADINGS, *(_cells(release) for release in releases)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [
+        " ".join(
+            cell.rjust(width) if heading in NUMBERS else cell.ljust(width)
+            for cell, width, heading in zip(row, widths, HEADINGS, strict=True)
+        ).rstrip()
+        for row in rows
+    ]
+    print(lines[0], "-" * max(map(len, lines)), *lines[1:], LEGEND, sep="\n")
 
 
 @checked_output
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point of the command."""
-    options = parser().parse_args()
+    options = parser().parse_args(arguments)
     with one_line_errors():
         releases = select(options)
     if options.json:
         print(json.dumps([facts_of(release) for release in releases], indent=2))
     else:
         _print(releases)
-
-
-if __name__ == "__main__":
-    main()

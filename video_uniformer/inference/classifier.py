@@ -1,54 +1,30 @@
 """A checkpoint as a classifier of video files; needs neither config nor Lightning."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from video_uniformer.clip import ClipSpec
-from video_uniformer.data.decoding import Video, VideoError
-from video_uniformer.data.video.reader import BadVideoPolicy, VideoReader
+from video_uniformer.clip import ClipSpec, check_count
+from video_uniformer.data.decoding import VideoError
+from video_uniformer.data.video.policy import BadVideoPolicy
+from video_uniformer.data.video.reader import VideoReader
 from video_uniformer.data.video.sampling import eval_sampler
 from video_uniformer.data.video.transforms import eval_transform
+from video_uniformer.inference.prediction import Failure, Prediction
 from video_uniformer.models.fuse import fuse_for_inference
-from video_uniformer.models.uniformer.network import UniFormer, from_config
-from video_uniformer.models.uniformer.variants import VARIANTS
+from video_uniformer.models.uniformer.network import UniFormer
 from video_uniformer.models.view_fusion import fuse_views
-from video_uniformer.weights.loading import load_weights
-from video_uniformer.weights.reading import Checkpoint, open_checkpoint
+from video_uniformer.weights.loading import load_network
 
 # Of most published networks; what a file that says nothing is taken to expect.
-PUBLISHED_CLIP = {"num_frames": 16, "stride": 4, "size": 224, "num_clips": 4}
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """The answer for one video.
-
-    Attributes:
-        path: The video.
-        probabilities: (K,) float32, summing to 1.
-        class_names: K names.
-        frames: (clips, T) numbers of the frames that were looked at.
-        problem: What is wrong with a video of which only the intact frames were used; else empty.
-    """
-
-    path: Path
-    probabilities: Tensor
-    class_names: tuple[str, ...]
-    frames: Tensor
-    problem: str = ""
-
-    def top(self, k: int = 5) -> list[tuple[str, float]]:
-        """The `k` most probable classes with their probabilities, best first."""
-        values, indices = self.probabilities.topk(min(k, len(self.class_names)))
-        return [
-            (self.class_names[index], value)
-            for index, value in zip(indices.tolist(), values.tolist(), strict=True)
-        ]
+PUBLISHED_CLIP = ClipSpec(num_frames=16, stride=4, size=224, num_clips=4)
 
 
 class VideoClassifier:
@@ -68,6 +44,15 @@ class VideoClassifier:
     Raises:
         ValueError: the number of names is not the network's number of classes, or there is no such
             device.
+
+    Example:
+        >>> from video_uniformer import ClipSpec, create_uniformer
+        >>> network = create_uniformer("test", num_classes=2)
+        >>> clip = ClipSpec(num_frames=4, stride=2, size=32)
+        >>> classifier = VideoClassifier(network, clip=clip, class_names=["sit", "stand"])
+        >>> for answer in classifier.predict_many(["absent.mp4"]):
+        ...     print(answer)
+        absent.mp4: No such file or directory, expected a video or a folder of frames
     """
 
     def __init__(
@@ -87,7 +72,14 @@ class VideoClassifier:
                 f"there are {len(class_names)} class names, expected {network.num_classes}, "
                 "the number of classes of the checkpoint"
             )
-        self.network = _to_device(fuse_for_inference(network), device)
+        fused = fuse_for_inference(network)
+        try:
+            self.network = fused.to(device)
+        except (RuntimeError, AssertionError) as error:  # an unknown device, or one not there
+            problem = str(error).split("\n", maxsplit=1)[0]
+            raise ValueError(
+                f"device is {str(device)!r}, which cannot be used: {problem}"
+            ) from None
         self.clip = clip
         self.class_names = tuple(class_names)
         self.fusion = fusion
@@ -95,44 +87,120 @@ class VideoClassifier:
         self.device = torch.device(device)
         self._sampler, self._transform = eval_sampler(clip), eval_transform(clip)
         on_bad_video = "salvage" if salvage else "raise"
-        policy = BadVideoPolicy(on_bad_video, deadline_seconds=deadline_seconds)
-        self._reader = VideoReader(policy, decoder)
+        self._policy = BadVideoPolicy(on_bad_video, deadline_seconds=deadline_seconds)
+        self._reader = VideoReader(self._policy, decoder)
 
-    @torch.inference_mode()
-    def __call__(self, path: str | Path) -> Prediction:
+    def __call__(self, path: str | Path, *, keep_frames: bool = False) -> Prediction:
         """Classify a video file or a folder of frames.
 
-        Raises:
-            ValueError: the video cannot be read; the message names it.
-        """
-        frames, indices, problem = self._look(Path(path))
-        views = self._transform(frames)
-        logits_VK = self.network(views.to(self.device)).float()
-        probabilities = fuse_views(logits_VK[None], self.fusion)[0].softmax(0)
-        return Prediction(Path(path), probabilities.cpu(), self.class_names, indices, problem)
-
-    def pictures(self, path: str | Path) -> Tensor:
-        """The frames that the answer for a video rests on, uint8 (clips, T, H, W, 3).
+        Args:
+            path: The video.
+            keep_frames: Let the answer hold the frames that it rests on, and their times.
 
         Raises:
             ValueError: the video cannot be read; the message names it.
         """
-        return self._look(Path(path))[0]
+        [answer] = self._classify([self._look(self._reader, Path(path), keep_frames)])
+        return answer
 
-    def _look(self, path: Path) -> tuple[Tensor, Tensor, str]:
-        """Frames and their numbers, and what is wrong with the video."""
-        indices = torch.empty(0)
+    def predict_many(
+        self, paths: Iterable[str | Path], *, batch_size: int = 1, keep_frames: bool = False
+    ) -> Generator[Prediction | Failure, None, None]:
+        """Classify videos one after the other; answers come in their order, as soon as they can.
 
-        def pick(video: Video) -> Tensor:
-            nonlocal indices
-            times = video.times if self.clip.by == "time" else None
-            indices = self._sampler(len(video), times)
-            return video.frames(indices)
+        The next videos are read while the network is at work. No more than a few are in memory at a
+        time, however many there are. Close the iterator, or exhaust it, to end the reading.
 
-        reading = self._reader.read(path, pick)
-        if reading.frames is None:
+        Args:
+            paths: Video files or folders of frames.
+            batch_size: Videos whose views go through the network together; the answers are the
+                same up to rounding.
+            keep_frames: As for a call.
+
+        Raises:
+            ValueError: `batch_size` is below 1. What is wrong with a video is its answer.
+        """
+        check_count("batch_size", batch_size)
+        return self._answer_many(paths, batch_size, keep_frames)
+
+    def _answer_many(
+        self, paths: Iterable[str | Path], batch_size: int, keep_frames: bool
+    ) -> Generator[Prediction | Failure, None, None]:
+        batch: list[_Look | Failure] = []
+        with closing(self._read_ahead(paths, batch_size + 1, keep_frames)) as looks:
+            for look in looks:
+                batch.append(look)
+                if len(batch) == batch_size:
+                    yield from self._answer(batch)
+                    batch = []
+            yield from self._answer(batch)
+
+    def _read_ahead(
+        self, paths: Iterable[str | Path], ahead: int, keep_frames: bool
+    ) -> Generator["_Look | Failure", None, None]:
+        """Look at videos on another thread, `ahead` of them before they are asked for."""
+        # A reader serves one thread, and this object's own belongs to the caller's.
+        reader = VideoReader(self._policy, self.decoder)
+        thread = ThreadPoolExecutor(1, "read-ahead")
+        pending: deque[Future[_Look | Failure]] = deque()
+        try:
+            for path in paths:
+                pending.append(thread.submit(self._try_look, reader, Path(path), keep_frames))
+                if len(pending) > ahead:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
+        finally:
+            thread.shutdown(wait=False, cancel_futures=True)
+            reader.close()  # nobody waits for a video that hangs
+            thread.shutdown()
+
+    def _try_look(self, reader: VideoReader, path: Path, keep_frames: bool) -> "_Look | Failure":
+        try:
+            return self._look(reader, path, keep_frames)
+        except (ValueError, OSError) as error:
+            lines = str(error).splitlines()
+            return Failure(path, lines[0] if lines else type(error).__name__)
+
+    def _look(self, reader: VideoReader, path: Path, keep_frames: bool) -> "_Look":
+        """Views of a video: the line from a path to what the network takes."""
+        per_clip = None if keep_frames else self._transform  # so no more than a clip is in memory
+        reading = reader.read(path, self._sampler, with_times=keep_frames, per_clip=per_clip)
+        if reading.frames is None or reading.indices is None:
             raise VideoError(f"{path}: {reading.problem}")
-        return reading.frames, indices, reading.problem
+        frames = reading.frames if keep_frames else None
+        views = self._transform(reading.frames) if keep_frames else reading.frames
+        return _Look(path, views, reading.indices, reading.times, frames, reading.problem)
+
+    def _answer(self, batch: list["_Look | Failure"]) -> Iterator[Prediction | Failure]:
+        """The answers for videos, in their order; the network sees those that could be read."""
+        predictions = iter(self._classify([item for item in batch if isinstance(item, _Look)]))
+        for item in batch:
+            yield item if isinstance(item, Failure) else next(predictions)
+
+    @torch.inference_mode()
+    def _classify(self, looks: list["_Look"]) -> list[Prediction]:
+        if not looks:
+            return []
+        views = torch.cat([look.views for look in looks])  # (B V, C, T, H, W)
+        logits = self.network(views.to(self.device)).float()
+        logits_BVK = logits.unflatten(0, (len(looks), -1))
+        probabilities = fuse_views(logits_BVK, self.fusion).softmax(1).cpu()
+        return [
+            Prediction(look.path, row, self.class_names, *look[2:])
+            for look, row in zip(looks, probabilities, strict=True)
+        ]
+
+
+class _Look(NamedTuple):
+    """A video on its way to the network; what follows the views are fields of its `Prediction`."""
+
+    path: Path
+    views: Tensor  # (V, C, T, H, W)
+    indices: Tensor
+    times: Tensor | None
+    frames: Tensor | None
+    problem: str
 
 
 def load_classifier(
@@ -147,60 +215,36 @@ def load_classifier(
 ) -> VideoClassifier:
     """Make a classifier of a checkpoint: one of ours, or a published file.
 
-    Ours say everything themselves, and so do published files under their published names. Any other
-    file holds weights alone: its class names must be given, and its clip where it is not the
-    default 16x4 at 224 pixels.
+    Ours say everything themselves, and so do published files under their published names. Of any
+    other the class names must be given, and the clip where it is not 16x4 at 224 pixels.
 
     Args:
-        source: A file, the name of a release (`video-uniformer-zoo` lists them), or
+        source: A file, the name of a release (`video-uniformer zoo` lists them), or
             "hf://owner/repo[/file]".
-        class_names: K names. Where the checkpoint's own are known they must be the same ones, and
-            the answers come in the order given; else they are taken to be in the order of the
-            network's outputs.
+        class_names: K names, which must be the checkpoint's own where those are known; the answers
+            come in the order given.
         clip: Fields of `ClipSpec` that replace the checkpoint's, such as {"num_clips": 4}.
-        decoder: Decoder of the videos.
+        decoder: As for `VideoClassifier`, and so are those that follow.
         device: Where the network runs.
-        deadline_seconds: As for `VideoClassifier`.
-        salvage: As for `VideoClassifier`.
+        deadline_seconds: The longest wait for a video.
+        salvage: Use the intact frames of a damaged video.
 
     Raises:
         ValueError: the file is unreadable, fits no variant, or class names are missing.
     """
-    checkpoint = open_checkpoint(source)
-    facts = checkpoint.facts
-    network = _load_network(source, checkpoint, class_names)
-    names = class_names if class_names is not None else facts.get("class_names")
-    if names is None:
+    network = load_network(source, class_names=class_names, task="video_classification")
+    said = network.description
+    if not isinstance(network, UniFormer):
+        raise ValueError(f"{source} gives stage maps, expected a classifier of videos")
+    if (names := class_names or said.class_names) is None:
         raise ValueError(f"{source} holds no class names, expected them to be given")
     return VideoClassifier(
         network,
-        clip=ClipSpec(**{**facts.get("clip", PUBLISHED_CLIP), **(clip or {})}),
+        clip=replace(said.clip or PUBLISHED_CLIP, **(clip or {})),
         class_names=names,
-        fusion=facts.get("fusion", "logits"),
+        fusion=said.fusion or "logits",
         decoder=decoder,
         device=device,
         deadline_seconds=deadline_seconds,
         salvage=salvage,
     )
-
-
-def _load_network(
-    source: str | Path, checkpoint: Checkpoint, class_names: Sequence[str] | None
-) -> UniFormer:
-    """The checkpoint's network, if it is one that classifies videos."""
-    facts = checkpoint.facts
-    if facts.get("network", {}).get("ndim") != 3 or not facts["network"]["num_classes"]:
-        raise ValueError(
-            f"{source} is not a video classifier of a known variant ({', '.join(VARIANTS)})"
-        )
-    network: UniFormer = from_config(facts["network"])
-    load_weights(network, checkpoint, class_names=class_names)
-    return network
-
-
-def _to_device(network: UniFormer, device: str | torch.device) -> UniFormer:
-    try:
-        return network.to(device)
-    except (RuntimeError, AssertionError) as error:  # an unknown device, or one that is not there
-        problem = str(error).split("\n", maxsplit=1)[0]
-        raise ValueError(f"device is {str(device)!r}, which cannot be used: {problem}") from None

@@ -6,8 +6,18 @@ from importlib import resources
 from pathlib import Path
 from typing import NamedTuple, overload
 
-from video_uniformer.system.suggestions import nearest
+from video_uniformer.system.suggestions import did_you_mean, nearest
 from video_uniformer.system.text_lines import Line, find_list, read_json, read_lines
+
+SHIPPED = (
+    "imagenet1k",
+    "kinetics400",
+    "kinetics600",
+    "something_v1",
+    "something_v2",
+    "ucf101",
+    "hmdb51",
+)
 
 _INDEX = r"(?P<index>\d{1,9})"
 _NAME = r"(?P<name>.*[^\s,])"
@@ -114,7 +124,9 @@ def _split_indexed(lines: list[Line]) -> list[_Entry] | None:
     best = max(matches, key=lambda found: sum(match is not None for match in found))
     if 2 * sum(match is not None for match in best) <= len(lines):
         return None
-    if best[0] is None and _HEADER_WORDS.issuperset(re.split(r"[\s,]+", lines[0].text.lower())):
+    words = re.split(r"[\s,]+", lines[0].text.lower())
+    is_header = len(words) == 2 and all(best[1:])  # by what stands below it
+    if best[0] is None and (is_header or _HEADER_WORDS.issuperset(words)):
         lines, best = lines[1:], best[1:]
     entries = []
     for line, match in zip(lines, best, strict=True):
@@ -188,6 +200,26 @@ def read_class_file(file: Path, first: int = 0) -> list[str]:
     return _in_order(_split_names(lines) if indexed is None else indexed, file, first)
 
 
+def shipped_class_names(labels: str) -> list[str]:
+    """Read a shipped list: names in the order of a published network's outputs.
+
+    Where the lists come from is said in `labels/README.md`.
+
+    Args:
+        labels: One of `SHIPPED`.
+
+    Raises:
+        ValueError: There is no such list.
+    """
+    if labels not in SHIPPED:
+        raise ValueError(
+            f"labels is {labels!r}, expected one of {', '.join(SHIPPED)}"
+            f"{did_you_mean(labels, SHIPPED)}"
+        )
+    file = resources.files("video_uniformer").joinpath("labels", f"{labels}.txt")
+    return file.read_text(encoding="utf-8").splitlines()
+
+
 @overload
 def read_class_names(source: None, *, root: Path | str = ".") -> None: ...
 
@@ -200,10 +232,9 @@ def read_class_names(source: str | Path | None, *, root: Path | str = ".") -> li
     """Read class names in order of their index.
 
     Args:
-        source: The name of a shipped list (`kinetics400`, `kinetics600`, `something_v1`,
-            `something_v2`, `ucf101`, `hmdb51`: the order of the published networks), or a file: one
-            name a line, the line number counted from 0 being the index; or lines of index and name
-            in either order, separated by spaces, comma or tab; or a `.json` file
+        source: The name of a shipped list (`SHIPPED`: the order of the published networks), or a
+            file: one name a line, the line number counted from 0 being the index; or lines of index
+            and name in either order, separated by spaces, comma or tab; or a `.json` file
             `{"name": index, ...}`. The name of a shipped list always means that list; `./ucf101`
             means a file. None, as a config states it, gives None: the list tells its names itself.
         root: Folder in which a relative file is looked for before it is looked for as given.
@@ -214,14 +245,9 @@ def read_class_names(source: str | Path | None, *, root: Path | str = ".") -> li
     """
     if source is None:
         return None
-    folder = resources.files("video_uniformer").joinpath("labels")
-    shipped = sorted(
-        Path(entry.name).stem for entry in folder.iterdir() if entry.name.endswith(".txt")
-    )
-    if source in shipped:
-        with resources.as_file(folder.joinpath(f"{source}.txt")) as file:
-            return read_class_file(file)
+    if source in SHIPPED:
+        return shipped_class_names(str(source))
     try:
         return read_class_file(find_list(source, root))
     except FileNotFoundError as error:
-        raise FileNotFoundError(f"{error}; shipped lists: {', '.join(shipped)}") from None
+        raise FileNotFoundError(f"{error}; shipped lists: {', '.join(SHIPPED)}") from None

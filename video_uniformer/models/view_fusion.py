@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-FUSIONS = ("logits", "probabilities")
+from video_uniformer.description import check_fusion
 
 
 def fuse_views(logits_BVK: Tensor, fusion: str) -> Tensor:
@@ -18,8 +18,6 @@ def fuse_views(logits_BVK: Tensor, fusion: str) -> Tensor:
     Raises:
         ValueError: an unknown fusion.
     """
-    if fusion == "logits":
+    if check_fusion(fusion) == "logits":
         return logits_BVK.mean(1)
-    if fusion == "probabilities":
-        return logits_BVK.softmax(-1).mean(1).log()
-    raise ValueError(f"fusion is {fusion!r}, expected one of {', '.join(FUSIONS)}")
+    return logits_BVK.softmax(-1).mean(1).log()

@@ -19,7 +19,7 @@ def save_contact_sheet(
     path: str | Path,
     frames: Tensor,
     *,
-    numbers: Tensor,
+    indices: Tensor,
     title: str,
     answers: Sequence[tuple[str, float]] = (),
 ) -> None:
@@ -28,16 +28,16 @@ def save_contact_sheet(
     Args:
         path: PNG file to write.
         frames: uint8 (clips, T, H, W, 3), RGB.
-        numbers: (clips, T) frame numbers in the video.
+        indices: (clips, T) frame numbers in the video.
         title: Line at the top.
         answers: Class names with probabilities (0 to 1), best first.
 
     Raises:
-        ValueError: frames and numbers disagree.
+        ValueError: frames and indices disagree.
     """
-    if frames.shape[:2] != numbers.shape:
+    if frames.shape[:2] != indices.shape:
         raise ValueError(
-            f"frames are {tuple(frames.shape)} and numbers {tuple(numbers.shape)}, "
+            f"frames is {tuple(frames.shape)} and indices {tuple(indices.shape)}, "
             "expected the same clips and frames"
         )
     columns = min(frames.shape[1], MAX_COLUMNS)
@@ -54,8 +54,8 @@ def save_contact_sheet(
         axes = parts[0, 0].subplots()
         axes.axis("off")
         axes.imshow(canvas)
-        for (left, top), number in zip(corners, numbers.flatten().tolist(), strict=True):
-            axes.text(left, top, f"frame {number}", fontsize=6, va="bottom")
+        for (left, top), index in zip(corners, indices.flatten().tolist(), strict=True):
+            axes.text(left, top, f"frame {index}", fontsize=6, va="bottom")
         if answers:
             _draw_answers(parts[1, 0].subplots(), answers)
         figure.savefig(path)

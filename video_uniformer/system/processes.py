@@ -1,22 +1,32 @@
-"""Work on many files side by side, each piece of which can be killed.
+"""Work in forked processes that can be killed.
 
-A damaged file may hang a decoder in code that no signal and no thread can interrupt, or may crash
-it. So each piece of work is done by a process that is killed when it is late, and made anew; the
-others go on.
+A damaged file may hang a decoder in C code that holds the interpreter, where neither a signal
+handler nor another thread gets a turn, or may abort its process. So such work is done by a child
+process, which is killed when it is late, and made anew; whatever else is going on goes on.
+`ForkedChild` is one such process; `run_killable` does many pieces of work with several.
+
+In a process with several threads a fork leaves the child with their locks as they were. A child
+does nothing but its work, with objects that it makes itself and on one thread, so the locks to fear
+are the decoders' own: no other thread should decode at the moment when a child is made.
 """
 
 import ctypes
 import faulthandler
+import gc
 import math
-import multiprocessing
 import os
 import signal
+import socket
+import struct
 import sys
 import time
 import warnings
 from collections.abc import Callable, Generator, Iterable
 from contextlib import suppress
+from functools import partial
 from multiprocessing.connection import Connection, wait
+from multiprocessing.util import Finalize
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -25,6 +35,131 @@ _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _REAP_SECONDS = 0.5
 _WAIT_SECONDS = 3600.0  # at a time, as the system's waiting takes no number of any size
 _FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM)
+
+
+class Ending(NamedTuple):
+    """How a process ended.
+
+    Attributes:
+        reason: In words.
+        is_killed: Somebody else has ended it, as the system does when memory runs out.
+    """
+
+    reason: str
+    is_killed: bool
+
+
+class ForkedChild:
+    """A forked process that ends with its parent and can be killed at any moment.
+
+    It ends too when its object is collected, however its parent dies (on Linux; elsewhere one that
+    hangs at that moment stays), and when its parent ends as a worker of `multiprocessing`, which
+    allows such daemons no children of its own. What it writes on standard error is dropped:
+    libraries write there about every damaged file, across the progress bar.
+
+    Args:
+        live: Called in the child with its end of the line; the process ends when that returns,
+            raises, or finds the line's other end closed.
+        keeps_files: Leave the parent's files open in the child. Pipes and sockets then look open to
+            whoever waits for their end.
+
+    Attributes:
+        parent: Number of the process that made it; no other can use it.
+        pid: Its own process number.
+        line: The parent's end of the line.
+    """
+
+    def __init__(self, live: Callable[[Connection], None], *, keeps_files: bool = False) -> None:
+        self.parent = os.getpid()
+        ours, theirs = socket.socketpair()
+        with warnings.catch_warnings():
+            # Python 3.12 warns of threads, as every process with torch has them; see above.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            self.pid = os.fork()
+        if self.pid == 0:
+            ours.close()
+            _live_as_child(self.parent, Connection(theirs.detach()), live, keeps_files)
+        theirs.close()
+        self.line = Connection(ours.detach())
+        # Also called when a worker of `multiprocessing` ends, where `atexit` is not.
+        self._finish = Finalize(self, _kill, args=(self.pid, self.line), exitpriority=10)
+
+    def limit_waits(self, seconds: float) -> None:
+        """Have reading from the line raise `BlockingIOError` when nothing comes for so long."""
+        # The system's own clock; waiting with a selector would take a third of a request's time.
+        limit = struct.pack("ll", *divmod(math.ceil(1e6 * min(seconds, 1e9)), 10**6))
+        line = socket.socket(fileno=self.line.fileno())
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
+        line.detach()
+
+    def end(self) -> Ending:
+        """Kill it, if it has not ended by itself, and tell how it ended."""
+        code = self._finish()
+        if code is None:
+            return Ending("the decoder ended its process", False)
+        if -code in _FROM_OUTSIDE:
+            reason = f"killed from outside (signal {-code}), as happens when memory runs out"
+            return Ending(f"the decoder was {reason}", True)
+        if code < 0:
+            return Ending(f"the decoder crashed (signal {-code})", False)
+        return Ending(f"the decoder ended its process (status {code})", False)
+
+
+def _kill(pid: int, line: Connection) -> int | None:
+    """End a child; return its exit code, negative for a signal, where it can be had."""
+    line.close()
+    give_up = time.monotonic() + _REAP_SECONDS
+    with suppress(ProcessLookupError, ChildProcessError):
+        os.kill(pid, signal.SIGKILL)  # what has died already keeps its exit code
+        # With a bound, as a process that waits for a stalled disk dies only when that answers.
+        while time.monotonic() < give_up:
+            ended, status = os.waitpid(pid, os.WNOHANG)
+            if ended:
+                return os.waitstatus_to_exitcode(status)
+            time.sleep(0.001)
+    return None
+
+
+def _live_as_child(
+    parent: int, line: Connection, live: Callable[[Connection], None], keeps_files: bool
+) -> None:
+    """Live, and never return into what the parent was doing."""
+    try:
+        _leave_parent(parent)
+        if not keeps_files:
+            _close_files(line.fileno())
+        live(line)
+        os._exit(0)
+    except (EOFError, ConnectionError):
+        os._exit(0)
+    finally:
+        os._exit(1)
+
+
+def _leave_parent(parent: int) -> None:
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it died before it could be said
+        os._exit(0)
+    faulthandler.disable()
+    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+        signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches both; the parent decides
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    os.close(nowhere)
+    gc.freeze()  # a collection would touch the parent's objects, and so copy their pages
+    torch.set_num_threads(1)  # there is a child for each processor
+
+
+def _close_files(line: int) -> None:
+    for entry in list(Path("/dev/fd").iterdir()):
+        descriptor = int(entry.name)
+        if descriptor > 2 and descriptor != line:
+            with suppress(OSError):  # the listing's own
+                os.close(descriptor)
+
 
 Failure = Literal["", "hung", "crashed", "killed", "failed"]
 
@@ -132,16 +267,8 @@ class _Worker:
         self.task: Task | None = None
         self.is_gone = False
         self._began = 0.0
-        context = multiprocessing.get_context("fork")
-        self.line, theirs = context.Pipe()
-        self._process = context.Process(
-            target=_serve, args=(work, theirs, self.line, os.getpid()), daemon=True
-        )
-        with warnings.catch_warnings():
-            # Python 3.12 warns of threads, as every process with torch has them; none decodes.
-            warnings.simplefilter("ignore", DeprecationWarning)
-            self._process.start()
-        theirs.close()
+        self._child = ForkedChild(partial(_serve, work), keeps_files=True)
+        self.line = self._child.line
 
     def start(self, task: Task) -> None:
         self.task, self._began = task, time.monotonic()
@@ -156,14 +283,8 @@ class _Worker:
         try:
             result, problem = self.line.recv()
         except (EOFError, OSError):
-            self._process.join(_REAP_SECONDS)  # else `end` may kill it while it is dying
-            self.end()
-            code = self._process.exitcode or 0
-            if -code in _FROM_OUTSIDE:
-                reason = f"killed from outside (signal {-code}), as happens when memory runs out"
-                return self._finish(None, "killed", reason)
-            ended = f"signal {-code}" if code < 0 else f"status {code}"
-            return self._finish(None, "crashed", f"the decoder crashed ({ended})")
+            reason, is_killed = self.end()
+            return self._finish(None, "killed" if is_killed else "crashed", reason)
         return self._finish(result, "failed" if problem else "", problem)
 
     def give_up(self) -> Outcome:
@@ -172,14 +293,9 @@ class _Worker:
         limit = f"no answer within {self.task.deadline_seconds:g} s"
         return self._finish(None, "hung", limit)
 
-    def end(self) -> None:
+    def end(self) -> Ending:
         self.is_gone = True
-        self.line.close()
-        # What has died already keeps its exit code. One that waits for a stalled disk dies only
-        # when that answers, so there is a bound.
-        self._process.join(0 if self.task is None else 0.05)
-        self._process.kill()
-        self._process.join(_REAP_SECONDS)
+        return self._child.end()
 
     def _finish(self, result: Any, failure: Failure, reason: str) -> Outcome:
         assert self.task
@@ -188,30 +304,12 @@ class _Worker:
         return outcome
 
 
-def _serve(work: Callable[[Any], Any], line: Connection, theirs: Connection, parent: int) -> None:
+def _serve(work: Callable[[Any], Any], line: Connection) -> None:
     """Answer each argument with a pair: what the work gives, and its error in words."""
-    theirs.close()
-    _leave_parent(parent)
-    with suppress(EOFError, OSError):
-        while True:
-            argument = line.recv()
-            try:
-                answer = work(argument), ""
-            except Exception as error:  # whatever it is, the parent is to know
-                answer = None, f"{type(error).__name__}: {error}"
-            line.send(answer)
-
-
-def _leave_parent(parent: int) -> None:
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it died before it could be said
-        os._exit(0)
-    faulthandler.disable()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches both; the parent decides
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    # Libraries write there about every damaged file, across the progress bar.
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    os.close(nowhere)
-    torch.set_num_threads(1)  # there is a worker for each processor
+    while True:
+        argument = line.recv()
+        try:
+            answer = work(argument), ""
+        except Exception as error:  # whatever it is, the parent is to know
+            answer = None, f"{type(error).__name__}: {error}"
+        line.send(answer)

@@ -58,13 +58,14 @@ class DataModule(LightningDataModule):
         prepare: Makes or fetches the data in `root` before anything else, or None.
         bad_videos: What to do with videos that cannot be read; each data set gets the policy of its
             split. None raises at the first.
+        collate: Makes a batch of a list of samples; None stacks them, as torch does.
 
     Raises:
         ValueError: a folder is missing, a batch cannot be filled, classes disagree, or bad videos
             are to be substituted in validation or test.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (each is a key of the data configs)
         self,
         *,
         root: str | Path,
@@ -77,6 +78,7 @@ class DataModule(LightningDataModule):
         class_names: Sequence[str] | Callable[..., Sequence[str] | None] | None = None,
         prepare: Callable[[Path], None] | None = None,
         bad_videos: Policy | None = None,
+        collate: Callable[[list[Any]], Any] | None = None,
     ) -> None:
         super().__init__()
         for name, value in {"batch_size": batch_size, "eval_batch_size": eval_batch_size}.items():
@@ -95,6 +97,7 @@ class DataModule(LightningDataModule):
         self.bad_videos = bad_videos
         self._policies = {split: bad_videos and bad_videos.for_split(split) for split in datasets}
         self._prepare = prepare
+        self._collate = collate
         self._datasets: dict[str, ClassData] = {}
 
     @property
@@ -186,6 +189,7 @@ class DataModule(LightningDataModule):
             batch_size=batch_size,
             sampler=sampler,
             num_workers=num_workers,
+            collate_fn=self._collate,
             drop_last=drop_last,
             pin_memory=torch.cuda.is_available(),
             persistent_workers=num_workers > 0,

@@ -1,13 +1,14 @@
 """Weights into networks: fit, inflate, reorder classes, and account for every key."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 
+from video_uniformer.description import Description, NetworkArguments
 from video_uniformer.labels.names import match_key
+from video_uniformer.models.uniformer.network import Kinds, UniFormer, UniFormerMaps, build_network
 from video_uniformer.weights.reading import Checkpoint, open_checkpoint
 
 
@@ -94,7 +95,7 @@ def class_order(theirs: Sequence[str], ours: Sequence[str], origin: str) -> list
 
 
 def load_weights(
-    network: nn.Module,
+    network: UniFormer | UniFormerMaps,
     source: str | Path | Mapping[str, object] | Checkpoint,
     *,
     inflation: str = "mean",
@@ -103,40 +104,32 @@ def load_weights(
 ) -> WeightsReport:
     """Copy published, or our own, weights into a network; nothing is dropped in silence.
 
-    What the weights say of themselves is put into `network.facts`.
-
     Args:
-        network: A network of this package.
+        network: A network of this package; its `description` becomes what the weights say.
         source: As in `open_checkpoint`, or what it gave.
         inflation: How 2D kernels enter 3D ones: "mean" (published) or "center".
-        reset_head: Initialise the head anew, whatever head the file has; needed when the classes
-            are others.
-        class_names: The data's class names. Where the weights' own are known, the head is put into
-            this order; another set of names is refused.
-
-    Returns:
-        What happened to every key.
+        reset_head: Initialise the head anew, whatever the file has; other classes need it.
+        class_names: The data's. Where the weights' own are known, the head is put into this order;
+            another set of names is refused.
 
     Raises:
         ValueError: a file that cannot be read safely, or a key, a shape or a set of classes that
             the network cannot explain; the network is then unchanged.
     """
     checkpoint = source if isinstance(source, Checkpoint) else open_checkpoint(source)
-    given, name = checkpoint.state, checkpoint.name
-    own = network.state_dict()
+    given, name, own = checkpoint.state, checkpoint.name, network.state_dict()
     useless = _useless_parts(own) | ({"head."} if reset_head else set())
     dropped = tuple(key for key in given if key.startswith(tuple(useless)))
     fresh = {key for key in own if reset_head and key.startswith("head.")}
     fresh |= _new_parts(own, given)
     order = None if reset_head else _order(checkpoint, own, class_names)
-    fitted = {
-        key: _fit(key, _reorder(key, given[key], order), own[key], inflation, name)
-        for key in own.keys() & given.keys() - set(dropped)
-    }
+    used = own.keys() & given.keys() - set(dropped)
+    placed = {key: _reorder(key, given[key], order) for key in used}
+    fitted = {key: _fit(key, placed[key], own[key], inflation, name) for key in used}
     missing = tuple(key for key in own if key not in fitted and key not in fresh)
     unexpected = [key for key in given if key not in own and key not in dropped]
     _refuse_unexplained(name, network, [k for k in missing if not _is_counter(k)], unexpected)
-    _apply(network, fitted, checkpoint.facts, reset_head, class_names)
+    _apply(network, fitted, checkpoint.description, reset_head, class_names)
     return WeightsReport(
         loaded=tuple(key for key in own if key in fitted),
         inflated=tuple(key for key in own if key in fitted and given[key].ndim < own[key].ndim),
@@ -145,6 +138,53 @@ def load_weights(
         unexpected=dropped,
         reordered=order is not None,
     )
+
+
+def load_network(
+    source: str | Path | Mapping[str, object] | Checkpoint,
+    given: NetworkArguments | None = None,
+    *,
+    kinds: Kinds | None = None,
+    class_names: Sequence[str] | None = None,
+    task: str | None = None,
+    exactly: bool = False,
+) -> UniFormer | UniFormerMaps:
+    """Open weights, build the network that they are of, and load them into it.
+
+    Args:
+        source: As in `load_weights`.
+        given: Arguments that win over what the weights say. Another variant than theirs is built
+            of the defaults: what is left is to see whether the weights fit it.
+        kinds: As in `build_network`.
+        class_names: As in `load_weights`.
+        task: The task that the network has to be for; None for any.
+        exactly: Refuse what does not hold just this network, and keep its type of numbers.
+
+    Returns:
+        The network in training mode; its `description` says what is known of it.
+
+    Raises:
+        ValueError: as the three functions beneath, or the weights are of no network we know.
+    """
+    checkpoint = source if isinstance(source, Checkpoint) else open_checkpoint(source)
+    said, given = checkpoint.description.network, given or NetworkArguments()
+    if task is not None and checkpoint.description.task != task:
+        found = checkpoint.description.task or "nothing that this package knows"
+        raise ValueError(f"{checkpoint.name} is a network for {found}, expected {task}")
+    if not said and not given:
+        raise ValueError(f"{checkpoint.name} holds no UniFormer that this package knows")
+    if given.get("variant", said.get("variant")) != said.get("variant"):
+        said = NetworkArguments()
+    network = build_network(NetworkArguments(**{**said, **given}), kinds)
+    dtypes = {value.dtype for value in checkpoint.state.values() if value.is_floating_point()}
+    if exactly and len(dtypes) == 1:
+        network.to(dtypes.pop())
+    report = load_weights(network, checkpoint, class_names=class_names)
+    odd = (*report.inflated, *report.reinitialised, *report.unexpected)
+    if exactly and odd:
+        name = checkpoint.name
+        raise ValueError(f"{name} does not hold the network that it names: look at {odd[0]!r}")
+    return network
 
 
 def _useless_parts(own: Mapping[str, Tensor]) -> set[str]:
@@ -170,7 +210,7 @@ def _order(
     checkpoint: Checkpoint, own: Mapping[str, Tensor], class_names: Sequence[str] | None
 ) -> list[int] | None:
     """Rows of the head in the data's order; None if that is theirs, or either is not known."""
-    theirs = checkpoint.facts.get("class_names")
+    theirs = checkpoint.description.class_names
     known = all(names and not _is_unnamed(names) for names in (theirs, class_names))
     if not known or theirs is None or class_names is None or "head.proj.weight" not in own:
         return None
@@ -191,20 +231,21 @@ def _reorder(key: str, value: Tensor, order: list[int] | None) -> Tensor:
 
 
 def _apply(
-    network: nn.Module,
+    network: UniFormer | UniFormerMaps,
     fitted: Mapping[str, Tensor],
-    facts: Mapping[str, Any],
+    said: Description,
     reset_head: bool,
     class_names: Sequence[str] | None,
 ) -> None:
-    model: Any = network
-    if reset_head:
-        model.reset_classifier(model.num_classes)
-    model.load_state_dict(fitted, strict=False)
-    model.facts = {k: v for k, v in facts.items() if k not in ("network", "class_names")}
-    names = class_names or (None if reset_head else facts.get("class_names"))
-    if names and len(names) == getattr(model, "num_classes", 0):
-        model.facts["class_names"] = list(names)
+    names: tuple[str, ...] | None = None
+    if isinstance(network, UniFormer):
+        if reset_head:
+            network.reset_classifier(network.num_classes)
+        known = class_names or (None if reset_head else said.class_names)
+        names = tuple(known) if known and len(known) == network.num_classes else None
+    network.load_state_dict(fitted, strict=False)
+    own = network.description
+    network.description = replace(said, task=own.task, network=own.network, class_names=names)
 
 
 def _is_counter(key: str) -> bool:
@@ -226,7 +267,7 @@ def _fit(key: str, value: Tensor, target: Tensor, inflation: str, name: str) -> 
 
 
 def _refuse_unexplained(
-    name: str, network: nn.Module, missing: list[str], unexpected: list[str]
+    name: str, network: UniFormer | UniFormerMaps, missing: list[str], unexpected: list[str]
 ) -> None:
     if not missing and not unexpected:
         return
@@ -235,6 +276,5 @@ def _refuse_unexplained(
         for what, keys in (("missing", missing), ("unexpected", unexpected))
         if keys
     ]
-    model: Any = network
-    variant = model.config.get("variant", "")
+    variant = network.config.get("variant", "")
     raise ValueError(f"{name} does not fit UniFormer {variant}: {' and '.join(lists)}")

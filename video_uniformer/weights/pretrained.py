@@ -1,52 +1,39 @@
-"""Networks that are saved to, and loaded from, the Hugging Face hub and folders like its own."""
+"""Networks that are saved to, and loaded from, the Hugging Face hub and folders like its own.
 
-from collections.abc import Callable
-from functools import partial
+The classes here are the networks of `models/` with the three methods that users of huggingface_hub
+expect: `save_pretrained`, `push_to_hub` and `from_pretrained`. They are a small mixin of ours and
+not huggingface_hub's `ModelHubMixin`: that one must be imported before a class is defined, which
+costs more than a second at every start, and it knows of a `config` where a network here has one
+`Description`. So the networks stay pure, and the hub is imported when it is asked for something.
+"""
+
+import re
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, TypeVar
 
-import huggingface_hub
-from huggingface_hub import ModelCard, ModelHubMixin, errors
-from huggingface_hub.constants import DEFAULT_REVISION
-from torch import nn
-
-from video_uniformer.weights.loading import load_weights
+from video_uniformer.description import Description, said_in
+from video_uniformer.models.uniformer import network as networks
+from video_uniformer.weights.card import PLACEHOLDER, model_card
+from video_uniformer.weights.hub import DEFAULT_FILE, DEFAULT_REVISION, HubFile, fetch
+from video_uniformer.weights.loading import load_network
 from video_uniformer.weights.reading import identify, read_weights
-from video_uniformer.weights.sources import DEFAULT_FILE
-from video_uniformer.weights.writing import (
-    PLACEHOLDER,
-    count_parameters,
-    model_card,
-    save_weights_and_facts,
-)
+from video_uniformer.weights.writing import CARD_FILE, count_parameters, save_without_card
 
-Network = TypeVar("Network", bound="HubModule")
+if TYPE_CHECKING:
+    from huggingface_hub import ModelCard
 
-_EXPECTED = "what save_pretrained or `video-uniformer-convert --hub` writes"
+Network = TypeVar("Network", bound="HubMethods")
+
+_EXPECTED = "what save_pretrained or `video-uniformer convert --hub` writes"
+_REPO = re.compile(r"[^/@\s:]+/[^/@\s:]+")
 
 
-class HubModule(nn.Module, ModelHubMixin):
-    """A network that is saved to, and loaded from, a folder or a repository of the hub.
-
-    `save_pretrained` and `push_to_hub` are huggingface_hub's; they write `model.safetensors` and
-    `config.json`, and a `README.md` where there is none.
-
-    Attributes:
-        config: The arguments of `create_uniformer` that build this network.
-        facts: What came with its weights, if it was said: `class_names`, `clip` (fields of
-            `ClipSpec`), `fusion`, `source`. It is saved with them.
-        from_config: Of the class: `config` -> network, randomly initialised.
-    """
-
-    from_config: ClassVar[Any]
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.config: dict[str, Any] = {}
-        self.facts: dict[str, Any] = {}
+class HubMethods(networks.Described):
+    """A network that is saved to, and loaded from, a folder or a repository of the hub."""
 
     @classmethod
-    def from_pretrained(  # type: ignore[override]  # huggingface_hub takes any further keyword
+    def from_pretrained(
         cls: type[Network],
         pretrained_model_name_or_path: str | Path,
         *,
@@ -77,37 +64,112 @@ class HubModule(nn.Module, ModelHubMixin):
         """
         name = str(pretrained_model_name_or_path)
         if Path(name).is_dir():
-            path = Path(name) / DEFAULT_FILE
-        else:
-            fetch = partial(
-                huggingface_hub.hf_hub_download,
-                name,
-                DEFAULT_FILE,
-                revision=revision,
-                cache_dir=cache_dir,
+            return _load(cls, name, Path(name) / DEFAULT_FILE)
+        if not _REPO.fullmatch(name):
+            raise ValueError(f"{name!r} is neither a folder nor owner/repo; {_elsewhere()}")
+        try:
+            path = fetch(
+                HubFile(name, revision=revision or DEFAULT_REVISION),
                 force_download=force_download,
                 token=token,
+                cache_dir=cache_dir,
                 local_files_only=local_files_only,
             )
-            path = _download(fetch, name, revision)
+        except ValueError as error:
+            raise ValueError(f"{error}; {_elsewhere()}") from None
         return _load(cls, name, path)
 
-    def _save_pretrained(self, save_directory: Path) -> None:
-        """Write what is not left to the mixin: it writes the card, unless there is one."""
-        save_weights_and_facts(save_directory, self.state_dict(), self._all_facts())
+    def save_pretrained(
+        self, save_directory: str | Path, *, repo_id: str | None = None, push_to_hub: bool = False
+    ) -> None:
+        """Write `model.safetensors`, `config.json`, and a `README.md` where there is none.
 
-    def generate_model_card(self, repo: str = PLACEHOLDER) -> ModelCard:
+        Args:
+            save_directory: Made if there is none.
+            repo_id: Owner and name of the repository, for the card's examples and the upload.
+            push_to_hub: Whether to upload it too, to `repo_id`, or else to the folder's name.
+
+        Raises:
+            ValueError: the network was not built by arguments, so that no file could say what it
+                is.
+        """
+        folder, description = Path(save_directory), self._described()
+        save_without_card(folder, self.state_dict(), description)
+        card = folder / CARD_FILE
+        if not card.exists():
+            text = model_card(description, self._num_parameters(), repo_id or PLACEHOLDER)
+            card.write_text(text, encoding="utf-8")
+        if push_to_hub:
+            self.push_to_hub(repo_id or folder.name)
+
+    def push_to_hub(
+        self,
+        repo_id: str,
+        *,
+        commit_message: str = "Upload a network of video-uniformer",
+        private: bool | None = None,
+        token: str | None = None,
+        branch: str | None = None,
+        create_pr: bool | None = None,
+    ) -> str:
+        """Upload the network's folder to a repository of the hub, made if there is none.
+
+        Args:
+            repo_id: Owner and name.
+            commit_message: Of the commit.
+            private: Whether a new repository is private; default: as the owner's settings say.
+            token: Default: that of `hf auth login`.
+            branch: Default: main.
+            create_pr: Whether to open a pull request in place of a commit.
+
+        Returns:
+            The address of the commit.
+        """
+        from huggingface_hub import HfApi  # late: it takes a second, and the networks need no hub
+
+        api = HfApi(token=token)
+        repo = api.create_repo(repo_id, private=private, exist_ok=True).repo_id
+        with TemporaryDirectory() as folder:
+            self.save_pretrained(folder, repo_id=repo)
+            return api.upload_folder(
+                repo_id=repo,
+                folder_path=folder,
+                commit_message=commit_message,
+                revision=branch,
+                create_pr=create_pr,
+            )
+
+    def generate_model_card(self, repo: str = PLACEHOLDER) -> "ModelCard":
         """The model card; `repo` is the repository's owner and name, for the examples."""
-        state = self.state_dict()
-        return ModelCard(model_card(self._all_facts(), count_parameters(state), repo))
+        from huggingface_hub import ModelCard  # late: as above
 
-    def _all_facts(self) -> dict[str, Any]:
+        return ModelCard(model_card(self._described(), self._num_parameters(), repo))
+
+    def _num_parameters(self) -> int:
+        return count_parameters(self.state_dict())
+
+    def _described(self) -> Description:
         if not self.config:
             raise ValueError(
                 f"config of this {type(self).__name__} is empty, expected the arguments of "
                 "create_uniformer, which sets them"
             )
-        return {**self.facts, "network": self.config}
+        return self.description
+
+
+class UniFormer(HubMethods, networks.UniFormer):
+    """`models.uniformer.network.UniFormer`, and the hub's three methods."""
+
+
+class UniFormerMaps(HubMethods, networks.UniFormerMaps):
+    """`models.uniformer.network.UniFormerMaps`, and the hub's three methods."""
+
+
+KINDS = networks.Kinds(UniFormer, UniFormerMaps)
+
+
+def _elsewhere() -> str:
+    return f"expected {_EXPECTED} (create_uniformer(weights=...) takes other sources)"
 
 
 def _load(kind: type[Network], name: str, path: Path) -> Network:
@@ -115,44 +177,12 @@ def _load(kind: type[Network], name: str, path: Path) -> Network:
         raise ValueError(f"{name} holds no {DEFAULT_FILE}, expected {_EXPECTED}")
     content = read_weights(path)
     checkpoint = identify(content, name)
-    if "classifier" not in content or "network" not in checkpoint.facts:
+    if said_in(content) is None or not checkpoint.description.network:
         raise ValueError(
             f"{DEFAULT_FILE} of {name} does not say which UniFormer it is, expected {_EXPECTED}"
         )
-    network = kind.from_config(checkpoint.facts["network"])
+    network = load_network(checkpoint, kinds=KINDS, exactly=True)
     if not isinstance(network, kind):
         built = type(network).__name__
         raise ValueError(f"{name} holds a {built}: load it by {built}.from_pretrained")
-    dtypes = {value.dtype for value in checkpoint.state.values() if value.is_floating_point()}
-    network = network.to(dtypes.pop()) if len(dtypes) == 1 else network
-    report = load_weights(network, checkpoint)
-    odd = (*report.inflated, *report.reinitialised, *report.unexpected)
-    if odd:
-        raise ValueError(f"{name} does not hold the network that it names: look at {odd[0]!r}")
     return network.eval()
-
-
-def _download(fetch: Callable[[], str], repo: str, revision: str | None) -> Path:
-    wanted = revision or DEFAULT_REVISION
-    try:
-        return Path(fetch())
-    except errors.LocalEntryNotFoundError:
-        reason = (
-            f"{repo!r} is no folder, and in the cache there is no {DEFAULT_FILE} of this name at "
-            f"revision {wanted!r}; run `hf download {repo} {DEFAULT_FILE} --revision {wanted}` "
-            "once with network access"
-        )
-    except errors.RevisionNotFoundError:
-        reason = f"the repository {repo!r} has no revision {revision!r}"
-    except errors.RepositoryNotFoundError:
-        reason = (
-            f"huggingface.co shows no repository {repo!r}; if it is private or gated, run "
-            "`hf auth login`"
-        )
-    except errors.EntryNotFoundError:
-        reason = f"{repo!r} holds no {DEFAULT_FILE} at revision {wanted!r}"
-    except errors.HFValidationError:
-        reason = f"{repo!r} is neither a folder nor owner/repo"
-    raise ValueError(
-        f"{reason}; expected {_EXPECTED} (create_uniformer(weights=...) takes other sources)"
-    )

@@ -6,16 +6,26 @@ import re
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from safetensors import safe_open
 from torch import Tensor
 
+from video_uniformer.description import (
+    KEY,
+    OLD_KEY,
+    Description,
+    NetworkArguments,
+    read_description,
+    said_in,
+    task_of,
+)
+from video_uniformer.labels.names import shipped_class_names
 from video_uniformer.models.uniformer.variants import VARIANTS
 from video_uniformer.weights.keys import to_our_names
 from video_uniformer.weights.sources import find_weights
-from video_uniformer.weights.zoo import Release, class_names, find_release
+from video_uniformer.weights.zoo import Release, find_release
 
 
 class Checkpoint(NamedTuple):
@@ -24,13 +34,12 @@ class Checkpoint(NamedTuple):
     Attributes:
         name: For messages.
         state: Tensors in our naming.
-        facts: `network` (arguments of `create_uniformer`), `clip` (fields of `ClipSpec`),
-            `class_names`, `fusion`, `source`; what is not known is absent.
+        description: What they say of themselves, or what is known of them by their name or shapes.
     """
 
     name: str
     state: dict[str, Tensor]
-    facts: dict[str, Any]
+    description: Description
 
 
 def open_checkpoint(source: str | Path | Mapping[str, object]) -> Checkpoint:
@@ -70,57 +79,53 @@ def identify(
         ValueError: the content is no state dict, or says of itself what cannot be.
     """
     state = to_our_names(content)
-    facts = content.get("classifier")
-    if isinstance(facts, dict):
-        _check_facts(name, facts)
-        return Checkpoint(name, state, facts)
+    said = said_in(content)
+    if said is not None:
+        return Checkpoint(name, state, read_description(said, name))
     network = _recognise(state)
     if release is not None and network.get("variant") == release.variant:
-        return Checkpoint(name, state, _release_facts(release, network["num_classes"]))
-    return Checkpoint(name, state, {"network": network} if network else {})
+        return Checkpoint(name, state, _describe(release, network["num_classes"] or 0))
+    return Checkpoint(name, state, Description(task=task_of(network), network=network))
 
 
-def _check_facts(name: str, facts: Mapping[str, Any]) -> None:
-    expected = {"network": dict, "clip": dict, "class_names": list | tuple}
-    for fact, kind in expected.items():
-        if fact in facts and not isinstance(facts[fact], kind):
-            raise ValueError(
-                f"{name} says of itself that its {fact} is {facts[fact]!r}, expected a "
-                f"{'list' if fact == 'class_names' else 'dict'}"
-            )
-
-
-def _release_facts(release: Release, num_classes: int) -> dict[str, Any]:
+def _describe(release: Release, num_classes: int) -> Description:
     """What the table says; not the names of the classes where the file has another number."""
-    network = {**release.builder_arguments(), "num_classes": num_classes}
-    facts: dict[str, Any] = {"network": network, "source": release.name}
-    if release.task == "video":
-        facts |= {"clip": release.clip(), "fusion": "logits"}
-    if num_classes == release.num_classes:
-        facts["class_names"] = class_names(release.labels)
-    return facts
+    network = release.builder_arguments()
+    network["num_classes"] = num_classes
+    named = num_classes == release.num_classes
+    return Description(
+        task=task_of(network),
+        network=network,
+        input=release.input(),
+        class_names=tuple(shipped_class_names(release.labels)) if named else None,
+        fusion="logits" if release.task == "video" else None,
+        source=release.name,
+    )
 
 
-def _recognise(state: Mapping[str, Tensor]) -> dict[str, Any]:
+def _recognise(state: Mapping[str, Tensor]) -> NetworkArguments:
     """Builder arguments by the shapes of a state dict; empty if they are no network of ours."""
     depths = tuple(_depth(state, stage) for stage in range(4))
     dims = tuple(len(state.get(f"stages.{stage}.blocks.0.norm1.weight", ())) for stage in range(4))
     variant = next((k for k, r in VARIANTS.items() if (r.dims, r.depths) == (dims, depths)), None)
     position = state.get("stages.0.blocks.0.dpe.conv.weight")
     if variant is None or position is None:
-        return {}
+        return NetworkArguments()
     embed = state.get("stages.1.patch_embed.proj.weight", position)
+    stem = "proj" if VARIANTS[variant].stem == "patch" else "conv1"
+    first = state.get(f"stages.0.patch_embed.{stem}.weight")
     head = state.get("head.proj.weight")
-    return {
-        "variant": variant,
-        "ndim": position.ndim - 2,
-        "num_classes": 0 if head is None else len(head),
-        "layer_scale": 1e-6 if "stages.3.blocks.0.gamma_1" in state else None,
-        "attention": "divided" if "stages.3.blocks.0.time_norm.weight" in state else "global",
-        "embed_frames": embed.shape[2] if embed.ndim == 5 else 1,
-        "token_labels": "head.aux_proj.weight" in state,
-        "features_only": "norms.0.weight" in state,
-    }
+    return NetworkArguments(
+        variant=variant,
+        ndim=position.ndim - 2,
+        num_classes=0 if head is None else len(head),
+        layer_scale=1e-6 if "stages.3.blocks.0.gamma_1" in state else None,
+        attention="divided" if "stages.3.blocks.0.time_norm.weight" in state else "global",
+        embed_frames=embed.shape[2] if embed.ndim == 5 else 1,
+        token_labels="head.aux_proj.weight" in state,
+        in_chans=3 if first is None else first.shape[1],
+        features_only="norms.0.weight" in state,
+    )
 
 
 def _depth(state: Mapping[str, Tensor], stage: int) -> int:
@@ -136,7 +141,7 @@ def read_weights(path: str | Path) -> dict[str, object]:
 
     Returns:
         The file's content: a state dict, perhaps inside wrapper keys, with what the file says of
-        itself under `classifier`.
+        itself under `description`.
 
     Raises:
         ValueError: the file is missing, damaged, of another kind, or asks to run code.
@@ -164,14 +169,9 @@ def read_weights(path: str | Path) -> dict[str, object]:
 def _read_safetensors(path: Path) -> dict[str, object]:
     with safe_open(path, framework="pt") as file:
         state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
-        said = (file.metadata() or {}).get("classifier")
-    if said is None:
-        return state
-    facts = json.loads(said)
-    if isinstance(facts, dict) and isinstance(facts.get("clip"), dict):  # JSON has no tuples
-        clip = facts["clip"].items()
-        facts["clip"] = {k: tuple(v) if isinstance(v, list) else v for k, v in clip}
-    return {"state_dict": state, "classifier": facts}
+        metadata = file.metadata() or {}
+    key = next((key for key in (KEY, OLD_KEY) if key in metadata), None)
+    return state if key is None else {"state_dict": state, KEY: json.loads(metadata[key])}
 
 
 def _refuse_compressed(path: Path) -> None:

@@ -3,7 +3,10 @@
 Parameters and multiply-adds are counts of the official definitions. The table itself is `zoo.py`.
 """
 
-from typing import Any, NamedTuple
+from typing import Literal, NamedTuple
+
+from video_uniformer.clip import ClipSpec, ImageSpec
+from video_uniformer.description import NetworkArguments
 
 
 class Release(NamedTuple):
@@ -16,7 +19,7 @@ class Release(NamedTuple):
         variant: `create_uniformer`'s.
         head_dim: Channels of one attention head; no checkpoint reveals it.
         num_classes: Outputs of the head.
-        labels: The list of class names in the order of the outputs; see `class_names`.
+        labels: The list of class names in the order of the outputs; see `labels.names.SHIPPED`.
         size: Input height and width, pixels.
         top1: Published accuracy in percent, on the validation set (of split 1, if there are three).
         parameters: Trainable parameters, counted.
@@ -58,7 +61,7 @@ class Release(NamedTuple):
     stride: int | None = None
     clips: int = 1
     crops: int = 1
-    channel_order: str = "rgb"
+    channel_order: Literal["rgb", "bgr"] = "rgb"
     inferred: bool = False
     wrapper: str | None = None
     repo: str | None = None
@@ -79,27 +82,33 @@ class Release(NamedTuple):
         """Where the file can be fetched with a browser."""
         return f"https://drive.google.com/file/d/{self.drive_id}"
 
-    def builder_arguments(self) -> dict[str, Any]:
+    def builder_arguments(self) -> NetworkArguments:
         """The arguments of `create_uniformer` that build the released network."""
-        names = ("variant", "ndim", "num_classes", "head_dim", "layer_scale", "token_labels")
-        return {name: getattr(self, name) for name in names}
+        return NetworkArguments(
+            variant=self.variant,
+            ndim=self.ndim,
+            num_classes=self.num_classes,
+            head_dim=self.head_dim,
+            layer_scale=self.layer_scale,
+            token_labels=self.token_labels,
+        )
 
-    def clip(self) -> dict[str, Any]:
-        """The fields of `ClipSpec` that reproduce the published test; the others are its defaults.
+    def input(self) -> ClipSpec | ImageSpec:
+        """What the network saw in the published test.
 
-        Raises:
-            ValueError: It is an image network.
+        Official: image_classification/datasets.py resizes to 256/224 of the size; the networks of
+        token labelling follow timm's default of their time instead.
         """
-        if self.task != "video":
-            raise ValueError(f"{self.name!r} is an image network, expected a video network")
-        return {
-            "num_frames": self.frames,
-            "stride": self.stride,
-            "size": self.size,
-            "num_clips": self.clips,
-            "num_crops": self.crops,
-            "channel_order": self.channel_order,
-        }
+        if self.task == "image":
+            return ImageSpec(self.size, crop_share=0.9 if self.token_labels else 224 / 256)
+        return ClipSpec(
+            num_frames=self.frames,
+            stride=self.stride,
+            size=self.size,
+            num_clips=self.clips,
+            num_crops=self.crops,
+            channel_order=self.channel_order,
+        )
 
 
 class _Network(NamedTuple):

@@ -21,6 +21,7 @@ timm hands arguments on as `**kwargs`; so do its entry points here, and nothing 
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -36,9 +37,10 @@ from timm.models import (
 )
 from torch import Tensor, nn
 
-from video_uniformer.models.uniformer.network import UniFormer, create_uniformer
 from video_uniformer.models.uniformer.variants import find_variant
+from video_uniformer.weights.build import create_uniformer
 from video_uniformer.weights.loading import load_weights
+from video_uniformer.weights.pretrained import UniFormer
 from video_uniformer.weights.zoo import RELEASES, Release
 
 # Where the authors released a network at several sizes, the one at 224 pixels; of large there is
@@ -182,7 +184,7 @@ def _take_weights(network: UniFormer, published: UniFormer) -> None:
     key = next(iter(state))  # of the convolution that reads the input
     state[key] = _adapt_channels(state[key], network.in_chans)
     network.load_state_dict(state)
-    network.facts = published.facts
+    network.description = replace(published.description, network=network.config)
 
 
 def _adapt_channels(kernel: Tensor, in_chans: int) -> Tensor:

@@ -5,11 +5,7 @@ from the authors' repositories on the Hugging Face hub. The networks of dense ta
 them, nor is UniFormer-S 32x4 for Kinetics-400, which was published but not released.
 """
 
-from importlib import resources
-
-from torchvision.models import ResNet50_Weights
-
-from video_uniformer.system.suggestions import did_you_mean, nearest
+from video_uniformer.system.suggestions import nearest
 from video_uniformer.weights.releases import (
     Release,
     fine_tuned_release,
@@ -18,13 +14,12 @@ from video_uniformer.weights.releases import (
     light_release,
 )
 
-__all__ = ["RELEASES", "Release", "class_names", "find_release", "nearest_release"]
+__all__ = ["RELEASES", "Release", "find_release", "nearest_release"]
 
 IMAGE = "Sense-X/uniformer_image"
 VIDEO = "Sense-X/uniformer_video"
 AUTHOR = "Andy1621/uniformer"
 LIGHT = "Andy1621/uniformer_light"
-LABELS = ("hmdb51", "kinetics400", "kinetics600", "something_v1", "something_v2", "ucf101")
 
 # network, size, top-1, multiply-adds counted, as published, identifier on Google Drive
 _IMAGE_RELEASES = (
@@ -142,26 +137,3 @@ def find_release(name: str) -> Release | None:
 def nearest_release(name: str) -> str | None:
     """The name of a release, or of its file, that `name` may be a misspelling of, or None."""
     return nearest(name, [*RELEASES, *_BY_STEM])
-
-
-def class_names(labels: str) -> list[str]:
-    """Class names in the order of a released network's outputs.
-
-    ImageNet's names come with torchvision, in the order of the sorted WordNet identifiers; where
-    the others come from is said in `labels/README.md`.
-
-    Args:
-        labels: `labels` of a release: "imagenet1k", or the name of a shipped list.
-
-    Raises:
-        ValueError: There is no such list.
-    """
-    if labels == "imagenet1k":
-        return list(ResNet50_Weights.IMAGENET1K_V1.meta["categories"])
-    if labels not in LABELS:
-        expected = ", ".join(("imagenet1k", *LABELS))
-        raise ValueError(
-            f"labels is {labels!r}, expected one of {expected}{did_you_mean(labels, LABELS)}"
-        )
-    file = resources.files("video_uniformer").joinpath("labels", f"{labels}.txt")
-    return file.read_text(encoding="utf-8").splitlines()

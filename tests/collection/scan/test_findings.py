@@ -27,6 +27,14 @@ def names(finding: Finding) -> list[list[str]]:
     return [[item.path.stem for item in group] for group in finding.groups]
 
 
+def test_joined_recordings_are_named() -> None:
+    findings = found(
+        ("a", "t", "x"), ("b", "t", "x"), b=FileReport("ok", content_hash="b", num_parts=2)
+    )
+    (finding,) = findings.values()
+    assert (finding.kind, finding.is_problem, names(finding)) == ("clock_goes_back", False, [["b"]])
+
+
 def test_clean_lists_give_nothing() -> None:
     rows = [("a", "train", "x"), ("b", "train", "y"), ("c", "val", "x"), ("d", "val", "y")]
     assert found(*rows) == {}

@@ -1,4 +1,5 @@
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -53,12 +54,71 @@ def test_odd_names_are_kept(tmp_path: Path) -> None:
     assert rows(tmp_path, tmp_path) == [(f"run/{name}", tmp_path.name, "run")]
 
 
+def test_videos_of_any_suffix_and_of_none_are_found(
+    tmp_path: Path, video_file: Callable[..., Path]
+) -> None:
+    touch(tmp_path, "run/a.vob", "run/b.GIF", "run/c.webp", "run/d.m2ts", "run/clip/1.webp")
+    video_file().rename(tmp_path / "run/movie")
+    found = [path for path, *_ in rows(tmp_path, tmp_path / "run")]
+    assert found == ["run/a.vob", "run/b.GIF", "run/clip", "run/d.m2ts", "run/movie"]
+
+
+def test_files_left_out_of_folders_are_counted(tmp_path: Path) -> None:
+    touch(
+        tmp_path, "train/run/a.mp4", "train/run/notes.txt", "train/clip/1.jpg", "train/clip/1.png"
+    )
+    touch(tmp_path, "list.csv", "other/b.mp4", "c.mp4", "val/run/d.mp4")
+    listing = read_sources([tmp_path])
+    assert len(listing.items) == 3
+    assert listing.num_left_out == 5
+    for words in (
+        "left out 5 files: ",
+        "2 .mp4 (outside of the splits)",
+        "1 .png (not of the format of most frames)",
+        "1 .txt (text)",
+        "1 .csv (text)",
+    ):
+        assert words in listing.left_out
+
+
+def test_files_left_out_below_the_root_are_counted_without_the_lists(tmp_path: Path) -> None:
+    touch(tmp_path, "videos/a.mp4", "videos/notes.txt", "videos/clip/1.jpg")
+    (tmp_path / "videos/train.csv").write_text("a.mp4 0\n")
+    listing = read_sources([tmp_path / "videos/train.csv"], root=tmp_path / "videos")
+    assert listing.left_out == "left out 1 file: 1 .txt (text)"
+    assert listing.unlisted == [tmp_path / "videos/clip"]
+
+
+def test_folder_without_videos_tells_what_is_there(tmp_path: Path) -> None:
+    touch(tmp_path, "notes.txt")
+    with pytest.raises(ValueError, match=r"no videos, expected some \(left out 1 file: 1 \.txt"):
+        read_sources([tmp_path])
+
+
+def test_video_files_are_scanned_as_they_are(tmp_path: Path) -> None:
+    touch(tmp_path, "a.ogg", "b.mp4")
+    assert rows(tmp_path, tmp_path / "a.ogg", tmp_path / "b.mp4") == [
+        ("a.ogg", "videos", ""),
+        ("b.mp4", "videos", ""),
+    ]
+
+
+def test_list_without_a_suffix_is_a_list(tmp_path: Path) -> None:
+    (tmp_path / "train").write_text("a.gif riding a bike\nb.vob run\n")
+    assert rows(tmp_path, tmp_path / "train") == [
+        ("a.gif", "train", "riding a bike"),
+        ("b.vob", "train", "run"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
         ("a.mp4 0\nb.mp4 1\n", [("a.mp4", "0"), ("b.mp4", "1")]),
         ("path,label\na b.mp4,run\n", [("a b.mp4", "run")]),
         ("a.mp4\nb c.mp4\n", [("a.mp4", ""), ("b c.mp4", "")]),
+        ("clip\na.mp4\nb c.mp4\n", [("a.mp4", ""), ("b c.mp4", "")]),
+        ("vid,activity\na.mp4,run\n", [("a.mp4", "run")]),
         ("a 30 0\nb 20 1\n", [("a", "0"), ("b", "1")]),
         ("path,label,split,status,frames\na.mp4,run,train,ok,3\n", [("a.mp4", "run")]),
     ],

@@ -7,6 +7,7 @@ import pytest
 from list_files import KINETICS, pairs, write
 
 from video_uniformer.data.annotations import read_class_names, read_frame_list, read_list
+from video_uniformer.system.file_kinds import LISTED_SUFFIXES
 
 # path label
 
@@ -198,6 +199,127 @@ def test_real_table_of_another_format_is_refused(shared_data: Path) -> None:
         read_list("segments.csv", root=shared_data / "daily_actions")
 
 
+# Paths and where they end
+
+
+def test_path_ends_behind_any_known_suffix(tmp_path: Path) -> None:
+    paths = [f"{name}{suffix}" for suffix in LISTED_SUFFIXES for name in ("a", "b c/D E")]
+    paths += [path.upper() for path in paths]
+    text = "".join(f"{path} riding a bike\n" for path in paths)
+    result = read_list(write(tmp_path, "l.txt", text), root=tmp_path)
+    assert result.class_names == ["riding a bike"]
+    assert pairs(result, tmp_path) == [(path, 0) for path in paths]
+
+
+@pytest.mark.parametrize(
+    ("line", "path"),
+    [
+        ('"a.gif" riding a bike', "a.gif"),
+        ('"b c/d e" riding a bike', "b c/d e"),
+        ('a.gif "riding a bike"', "a.gif"),
+        ('a b.gif "riding a bike"', "a b.gif"),
+        ('"a b.gif" "riding a bike"', "a b.gif"),
+        ('"say ""a"" now.mp4" riding a bike', 'say "a" now.mp4'),
+        ("frames/clip riding a bike", "frames/clip"),
+        ("frames/my clip riding a bike", "frames/my clip"),
+        ('frames/my clip "riding a bike"', "frames/my clip"),
+        ("my clip.gif,riding a bike", "my clip.gif"),
+        ("my clip.gif\triding a bike", "my clip.gif"),
+    ],
+)
+def test_path_with_spaces_is_told_from_a_class_with_spaces(
+    tmp_path: Path, line: str, path: str
+) -> None:
+    for folder in ("frames/clip", "frames/my clip"):
+        (tmp_path / folder).mkdir(parents=True)
+    result = read_list(write(tmp_path, "l.txt", f"{line}\n"), root=tmp_path)
+    assert result.class_names == ["riding a bike"]
+    assert pairs(result, tmp_path) == [(path, 0)]
+
+
+# Headers and empty classes
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("vid,activity\na.mp4,run\nb.mp4,walk\n", [("a.mp4", 0), ("b.mp4", 1)]),
+        ("vid activity\na.mp4 1\nb.mp4 0\n", [("a.mp4", 1), ("b.mp4", 0)]),
+        ("vid\tactivity\na.gif\trun\n", [("a.gif", 0)]),
+        ("vid,activity\nclip,run\nother,walk\n", [("clip", 0), ("other", 1)]),
+        ("vid,activity\nclip,1\nother,0\n", [("clip", 1), ("other", 0)]),
+    ],
+)
+def test_header_of_other_words_is_told_by_what_stands_below(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, text: str, expected: list[tuple[str, int]]
+) -> None:
+    for folder in ("clip", "other"):
+        (tmp_path / folder).mkdir()
+    file = write(tmp_path, "l.csv", text)
+    assert pairs(read_list(file, root=tmp_path), tmp_path) == expected
+    (message,) = caplog.messages
+    assert message.startswith(f"{file}, line 1, 'vid")
+    assert message.endswith("taken for a header, as it is unlike the lines below it")
+
+
+@pytest.mark.parametrize(
+    ("text", "class_names"),
+    [
+        ("frames_a,run\nb.mp4,run\n", None),  # its label stands below, too
+        ("frames_a,run\nb.mp4,walk\n", ["run", "walk"]),  # its label is a class
+        ("frames/a,run\nb.mp4,walk\n", None),  # a path
+        ("clip,run\nb.mp4,walk\n", None),  # a folder that is there
+        ("vid,activity\nabsent,run\n", None),  # nothing tells
+    ],
+)
+def test_first_row_like_those_below_is_a_video(
+    tmp_path: Path, text: str, class_names: list[str] | None
+) -> None:
+    (tmp_path / "clip").mkdir()
+    file = write(tmp_path, "l.csv", text)
+    assert len(read_list(file, root=tmp_path, class_names=class_names).samples) == 2
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (
+            (1, 2, 3, 4),
+            "labels run from 1 to 4, so class 0 has no video: count the labels from 0, "
+            "or give data.class_names if that is meant",
+        ),
+        ((5, 6), "labels run from 5 to 6, so classes 0 to 4 have no video: count"),
+        (
+            (0, 1, 700),
+            "698 of 701 classes have no video (2, 3, 4, 5, 6, ...): number the classes without "
+            "gaps, or give data.class_names if that is meant",
+        ),
+        ((0, 2), "1 of 3 classes have no video (1): number"),
+        ((1, 3), "2 of 4 classes have no video (0, 2): number"),
+    ],
+)
+def test_classes_without_a_video_are_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, labels: tuple[int, ...], message: str
+) -> None:
+    file = write(tmp_path, "l.csv", "".join(f"a{k}.mp4,{k}\n" for k in labels))
+    result = read_list(file, root=tmp_path)
+    assert len(result.class_names) == max(labels) + 1
+    assert len(caplog.messages) == 1
+    assert caplog.messages[0].startswith(f"{file}: {message}")
+
+
+def test_given_classes_may_have_no_video(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    file = write(tmp_path, "l.csv", "a.mp4,1\n")
+    read_list(file, root=tmp_path, class_names=["run", "walk", "yoga"])
+    assert not caplog.messages
+
+
+def test_labels_from_1_do_not_fit_the_given_classes(tmp_path: Path) -> None:
+    file = write(tmp_path, "l.csv", "a.mp4,1\nb.mp4,2\n")
+    with pytest.raises(ValueError, match=r"line 2, .*the labels run from 1: count them from 0"):
+        read_list(file, root=tmp_path, class_names=["run", "walk"])
+
+
 # folder frames label
 
 
@@ -220,3 +342,9 @@ def test_frame_list_gives_folders(tmp_path: Path) -> None:
 def test_frame_list_is_refused(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         read_frame_list(write(tmp_path, "l.txt", text), root=tmp_path)
+
+
+def test_header_of_a_frame_list_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    file = write(tmp_path, "l.txt", "vid num_frames activity\n78687 42 1\nb 7 0\n")
+    assert pairs(read_frame_list(file, root=tmp_path), tmp_path) == [("78687", 1), ("b", 0)]
+    assert "line 1, 'vid num_frames activity': taken for a header" in caplog.text

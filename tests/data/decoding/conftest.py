@@ -9,6 +9,9 @@ import numpy as np
 import pytest
 import torch
 
+from video_uniformer.data.decoding.colours import colours_of, to_plain
+from video_uniformer.data.decoding.orientation import orientation_of
+
 
 def picture(index: int, width: int, height: int) -> np.ndarray:
     """A picture that differs from its neighbours everywhere: a pattern that moves and brightens."""
@@ -33,6 +36,7 @@ def encode(tmp_path: Path) -> Callable[..., Path]:
         options: dict[str, str] | None = None,
         container_options: dict[str, str] | None = None,
         times: list[int] | None = None,
+        image: np.ndarray | None = None,
     ) -> Path:
         path = tmp_path / name
         with av.open(str(path), "w", options=container_options or {}) as container:
@@ -42,7 +46,8 @@ def encode(tmp_path: Path) -> Callable[..., Path]:
             if times:
                 stream.codec_context.time_base = Fraction(1, 1000)
             for index in range(num_frames):
-                frame = av.VideoFrame.from_ndarray(picture(index, *size), format="rgb24")
+                drawn = picture(index, *size) if image is None else image
+                frame = av.VideoFrame.from_ndarray(drawn, format="rgb24")
                 if times:
                     frame.pts, frame.time_base = times[index], Fraction(1, 1000)
                 container.mux(stream.encode(frame))
@@ -78,8 +83,10 @@ def iterate(path: Path) -> Iterator[torch.Tensor]:
     """Decode from the start with PyAV alone, upright, without a seek."""
     with av.open(str(path), metadata_errors="ignore") as container:
         for frame in container.decode(container.streams.best("video")):
-            image = frame.to_ndarray(format="rgb24")
-            yield torch.from_numpy(np.rot90(image, (frame.rotation // 90) % 4).copy())
+            colours = colours_of(frame)
+            image = frame.to_ndarray(format="rgb24" if colours.are_plain else "rgb48le")
+            image = image if colours.are_plain else to_plain(image.view(np.uint16), colours)
+            yield torch.from_numpy(orientation_of(frame).apply(image).copy())
 
 
 @pytest.fixture

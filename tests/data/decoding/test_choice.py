@@ -14,7 +14,7 @@ from video_uniformer.data.decoding.probe import probe_video
 
 VARIABLE = list(accumulate(islice(cycle([20, 90, 33]), 40)))
 FACTS = {
-    "plain": ({"name": "a.mp4"}, {"codec": "h264", "rate": "constant", "decoder": "decord"}),
+    "plain": ({"name": "a.mp4"}, {"codec": "h264", "rate": "constant", "decoder": "pyav"}),
     "size": ({"name": "a.mp4"}, {"width": 96, "height": 64, "rotation": 0}),
     "frames": ({"name": "a.mp4"}, {"num_frames": 40, "listed_frames": 40, "fps": 25.0}),
     "duration": ({"name": "a.mp4"}, {"duration_seconds": 1.6, "start_seconds": 0.0}),
@@ -39,10 +39,7 @@ FACTS = {
     "counted": ({"name": "a.avi"}, {"num_frames": 40, "num_key_frames": 4, "rate": "constant"}),
     "AV1": (
         {"name": "a.mp4", "codec": "libsvtav1", "options": {"preset": "12"}},
-        {
-            "codec": "av1",
-            "choice": "decord is passed over for mp4 files of other codecs than H.264 and HEVC",
-        },
+        {"codec": "av1", "choice": "the default, exact for every file"},
     ),
     "streams": ({"name": "a.mkv"}, {"num_video_streams": 1, "num_audio_streams": 0}),
     "one frame": ({"name": "a.mp4", "num_frames": 1}, {"num_frames": 1, "key_frame_distance": 1}),

@@ -37,13 +37,32 @@ def test_pictures_are_in_the_order_of_their_numbers(names: list[str], tmp_path: 
 
 def test_other_files_are_ignored(tmp_path: Path) -> None:
     write(tmp_path / "1.png")
-    write(tmp_path / "2.jpg")
-    write(tmp_path / "3.jpeg")
-    write(tmp_path / "4.bmp")
+    write(tmp_path / "2.PNG")
     (tmp_path / "._1.png").write_text("left by a file system")
     (tmp_path / "list.txt").write_text("1.png")
     (tmp_path / "more").mkdir()
-    assert len(FrameFolder(tmp_path)) == 3
+    assert len(FrameFolder(tmp_path)) == 2
+
+
+def test_masks_beside_frames_are_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for number in range(3):
+        write(tmp_path / f"{number}.jpg", level=50 * number)
+        write(tmp_path / f"{number}.tiff", level=255)
+    for _ in range(2):
+        folder = FrameFolder(tmp_path)
+        assert levels(folder) == [0, 50, 100]
+        assert folder.choice == "a folder of pictures, 3 .tiff left out"
+    assert caplog.messages == ["folders of .jpg frames hold .tiff pictures too, which are left out"]
+
+
+@pytest.mark.parametrize("suffix", ["bmp", "webp", "tif", "ppm", "pgm", "jfif", "WEBP"])
+def test_pictures_of_every_listed_format_are_read(suffix: str, tmp_path: Path) -> None:
+    for number in range(3):
+        image = Image.new("L", (8, 6), 50 * number)
+        image.save(
+            tmp_path / f"{number}.{suffix}", **({"lossless": True} if suffix[-1] == "p" else {})
+        )
+    assert levels(FrameFolder(tmp_path)) == [0, 50, 100]
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA", "CMYK"])

@@ -77,7 +77,7 @@ def assert_right_frames(path: Path, truth: torch.Tensor, decoder: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("decoder", ["auto", "pyav"])
+@pytest.mark.parametrize("decoder", ["decord", "pyav"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_gives_the_frames_of_sequential_decoding(
     kind: str, decoder: str, encode: Callable, decode_in_order: Callable
@@ -118,7 +118,7 @@ def test_of_several_streams_the_best_is_read(
 ) -> None:
     truth = torch.stack(list(decode_in_order(several_streams)))
     assert truth.shape[2] == 128
-    assert_right_frames(several_streams, truth, "auto")
+    assert_right_frames(several_streams, truth, "decord")
 
 
 def test_a_cover_picture_is_no_video(encode: Callable, tmp_path: Path) -> None:
@@ -139,7 +139,7 @@ def test_a_cover_picture_is_no_video(encode: Callable, tmp_path: Path) -> None:
         assert torch.equal(covered.frames([0, 20]), plain.frames([0, 20]))
 
 
-@pytest.mark.parametrize("decoder", ["auto", "pyav"])
+@pytest.mark.parametrize("decoder", ["decord", "pyav"])
 @pytest.mark.parametrize("degrees", [90, 180, 270])
 def test_a_turned_video_stands_upright(
     degrees: int, decoder: str, encode: Callable, tmp_path: Path, decode_in_order: Callable

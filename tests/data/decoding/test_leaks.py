@@ -3,6 +3,7 @@
 import gc
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -29,6 +30,15 @@ def num_threads(pid: int) -> int:
 
 def num_descriptors(pid: int) -> int:
     return len(list(Path(f"/proc/{pid}/fd").iterdir()))
+
+
+def falls_to(counts: tuple[int, int], pid: int) -> bool:
+    """Wait for threads and open files to be no more than these; a thread takes a while to end."""
+    for _ in range(1000):
+        if num_threads(pid) <= counts[0] and num_descriptors(pid) <= counts[1]:
+            return True
+        time.sleep(0.01)
+    return False
 
 
 def growth(
@@ -60,7 +70,7 @@ def growth(
         sizes.append(resident_bytes(pid()))
     gc.collect()
     with hold():
-        assert (num_threads(pid()), num_descriptors(pid())) == counts
+        assert falls_to(counts, pid())
     slope, _ = np.polyfit(np.arange(SAMPLES) * (num_opens // SAMPLES), sizes, 1)
     return float(slope)
 
@@ -85,7 +95,7 @@ def test_videos_that_are_not_closed_are_collected(decoder: str, video_file: Call
     for _ in range(100):
         open_video(path, decoder).frames([0])
     gc.collect()
-    assert (num_threads(os.getpid()), num_descriptors(os.getpid())) == counts
+    assert falls_to(counts, os.getpid())
 
 
 @pytest.mark.parametrize("decoder", ["decord", "pyav"])
@@ -114,10 +124,10 @@ def test_a_guard_that_opens_many_videos_grows_on_neither_side(
     pid = os.getpid if whose == "parent" else lambda: guard.child_pid or 0
 
     def act() -> None:
-        read_one(guard.open, path, "auto")
+        read_one(guard.open, path, "decord")
 
     # The child answers no request to close; that it opens another video says that it has closed.
-    assert growth(act, pid, hold=lambda: guard.open(path, "auto")) < BYTES_PER_OPEN
+    assert growth(act, pid, hold=lambda: guard.open(path, "decord")) < BYTES_PER_OPEN
 
 
 def test_children_that_are_replaced_leave_nothing_behind(video_file: Callable) -> None:
@@ -125,8 +135,8 @@ def test_children_that_are_replaced_leave_nothing_behind(video_file: Callable) -
     guard, num_threads = DecodeGuard(30), threading.active_count()
 
     def act() -> None:
-        read_one(guard.open, path, "auto")
+        read_one(guard.open, path, "decord")
         guard.close()
 
     assert growth(act, os.getpid, num_opens=SAMPLES) < 100 * BYTES_PER_OPEN
-    assert threading.active_count() == num_threads
+    assert threading.active_count() <= num_threads

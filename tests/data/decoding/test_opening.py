@@ -15,7 +15,7 @@ from video_uniformer.data.decoding import Video, VideoError, library_reader, ope
 from video_uniformer.data.decoding.frame_folder import FrameFolder
 from video_uniformer.data.decoding.pyav_reader import PyAVVideo
 
-DECODERS = ["auto", "decord", "pyav"]
+DECODERS = ["decord", "pyav"]
 
 # Path below the folder of real videos, and number of frames as its description has it.
 REAL_VIDEOS = [
@@ -250,15 +250,21 @@ def test_the_log_says_once_per_kind_why_decord_is_passed_over(
     ]
 
 
-def test_the_default_chooses_by_itself_and_says_so(
+def test_the_default_is_pyav_for_every_file(
     encode: Callable, log: pytest.LogCaptureFixture
 ) -> None:
-    with open_video(encode("a.mkv")) as one, open_video(encode("a.mp4", gop=1)) as other:
+    for name in ("a.mkv", "a.mp4"):
+        with open_video(encode(name)) as video:
+            assert (video.decoder, video.choice) == ("pyav", "the default, exact for every file")
+    assert log.messages == []
+
+
+def test_decord_says_why_it_reads_a_file_and_why_not(encode: Callable) -> None:
+    with open_video(encode("a.mkv"), "decord") as one, open_video(encode("a.mp4"), "decord") as two:
         assert one.decoder == "pyav"
         assert one.choice == "decord is passed over for containers other than mp4 and mov"
-        assert other.decoder == "decord"
-        assert other.choice == "a plain mp4 or mov file, which decord reads exactly"
-    assert log.messages == []
+        assert two.decoder == "decord"
+        assert two.choice == "asked for, and a plain mp4 or mov file, which decord reads exactly"
 
 
 def test_what_was_asked_for_is_the_choice(video_file: Callable, tmp_path: Path) -> None:
@@ -309,3 +315,10 @@ def test_pyav_serves_where_decord_is_not_installed(
     assert log.messages == [
         "decord is passed over for all files, as it is not installed; PyAV reads them"
     ]
+
+
+def test_video_shows_what_it_is(video_file: Callable[..., Path]) -> None:
+    path = video_file(num_frames=12)
+    with open_video(path, "pyav") as video:
+        assert repr(video) == f"Video({str(path)!r}, 12 frames, 25 fps, pyav)"
+    assert repr(video) == f"Video({str(path)!r}, pyav, closed)"

@@ -18,8 +18,9 @@ from video_uniformer.data.annotations import read_list
 from video_uniformer.data.decoding import VideoError
 from video_uniformer.data.video import sampling
 from video_uniformer.data.video.dataset import VideoDataset
-from video_uniformer.data.video.reader import BadVideoPolicy
-from video_uniformer.data.video.transforms import eval_transform, train_transform
+from video_uniformer.data.video.policy import BadVideoPolicy
+from video_uniformer.data.video.train_transforms import train_transform
+from video_uniformer.data.video.transforms import eval_transform
 
 
 def for_training(root: Path, *, num_views: int = 2, seed: int = 0) -> VideoDataset:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import pickle
+from typing import Literal
 
 import pytest
 import torch
@@ -111,3 +112,10 @@ def test_times_are_one_for_each_frame() -> None:
 def test_by_is_frame_or_time() -> None:
     with pytest.raises(ValueError, match="by is 'second', expected 'frame' or 'time'"):
         ClipSpec(num_frames=4, stride=10, size=32, by="second")
+
+
+@pytest.mark.parametrize(("by", "expected"), [("frame", False), ("time", True)])
+def test_sampler_says_whether_it_needs_times(by: Literal["frame", "time"], expected: bool) -> None:
+    spec = ClipSpec(num_frames=4, stride=10, size=32, by=by)
+    assert sampling.eval_sampler(spec).needs_times is expected
+    assert sampling.train_sampler(spec).needs_times is expected

@@ -1,5 +1,6 @@
 """Views: the published order and geometry, one draw per view."""
 
+import importlib
 import math
 import pickle
 from typing import Any
@@ -11,7 +12,8 @@ from torchvision.transforms import RandomResizedCrop
 
 from video_uniformer.clip import ClipSpec
 from video_uniformer.data.video.rand_augment import create_rand_augment
-from video_uniformer.data.video.transforms import eval_transform, train_transform
+from video_uniformer.data.video.train_transforms import train_transform
+from video_uniformer.data.video.transforms import eval_transform, short_side_scale, uniform_crop
 
 SPEC = ClipSpec(num_frames=4, stride=2, size=32)
 SETTINGS = {"num_ops": 2, "magnitude": 9, "std": 0.5, "increasing": True, "prob": 1.0}
@@ -109,6 +111,19 @@ def test_eval_transform_refuses_other_numbers_of_crops() -> None:
 def test_test_views_do_not_depend_on_chance() -> None:
     frames = random_frames()
     assert torch.equal(eval_transform(SPEC)(frames), eval_transform(SPEC)(frames))
+
+
+@pytest.mark.parametrize("shape", [(40, 50), (50, 40), (33, 97), (97, 33), (32, 32), (360, 641)])
+@pytest.mark.parametrize("size", [32, 33])
+def test_scaling_and_crops_are_those_of_pytorchvideo(shape: tuple[int, int], size: int) -> None:
+    pixels = torch.rand(3, 2, *shape, generator=torch.Generator().manual_seed(0)) * 255
+    # Importable once our package is imported.
+    pytorchvideo = importlib.import_module("pytorchvideo.transforms.functional")
+    scaled = short_side_scale(pixels, size)
+    assert torch.equal(scaled, pytorchvideo.short_side_scale(pixels, size))
+    for position in (0, 1, 2):
+        expected = pytorchvideo.uniform_crop(scaled, size, position)
+        assert torch.equal(uniform_crop(scaled, size, position), expected)
 
 
 def views_of(kind: str, spec: ClipSpec, frames: torch.Tensor) -> torch.Tensor:

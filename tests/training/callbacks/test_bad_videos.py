@@ -18,10 +18,13 @@ from video_uniformer import ClipSpec, create_uniformer
 from video_uniformer.data.annotations import read_list
 from video_uniformer.data.decoding import Video, open_video
 from video_uniformer.data.video.dataset import VideoDataset
-from video_uniformer.data.video.reader import BadVideoPolicy, Quarantine, VideoReader
+from video_uniformer.data.video.policy import BadVideoPolicy
+from video_uniformer.data.video.quarantine import Quarantine
+from video_uniformer.data.video.reader import VideoReader
 from video_uniformer.data.video.sampling import eval_sampler as eval_sampler
 from video_uniformer.data.video.sampling import train_sampler
-from video_uniformer.data.video.transforms import eval_transform, train_transform
+from video_uniformer.data.video.train_transforms import train_transform
+from video_uniformer.data.video.transforms import eval_transform
 from video_uniformer.outcomes import SALVAGED, SKIPPED, SUBSTITUTED
 from video_uniformer.training.callbacks.bad_videos import (
     BadVideos,
@@ -293,14 +296,14 @@ def test_training_over_cuts_and_a_hanging_video_goes_on_and_sets_it_aside(
         in_training=in_training,
         budget=0.5,
         quarantine=root / "list.jsonl",
-        deadline_seconds=6,
+        deadline_seconds=15,  # the others must be read in it, on a busy machine too
     )
     trainer = make_trainer(root, max_epochs=2)
     trainer.fit(make_task(), make_data(root, policy, num_workers=num_workers))
     assert trainer.global_step == 4
     assert metrics(trainer, ["evaluated", "listed"]) == {"evaluated": 5, "listed": 8}
     quarantine = Quarantine(root / "list.jsonl")
-    assert quarantine.reason_for(root / "2.mp4") == "no answer within 6 s while opening it"
+    assert quarantine.reason_for(root / "2.mp4") == "no answer within 15 s while opening it"
     assert quarantine.reason_for(root / "5.mp4") == "the file is empty, expected a video"
     assert len(quarantine) == 2
     rows = [row for row in listed(root) if row[1] == "val"]
@@ -321,4 +324,5 @@ def test_metrics_are_those_of_the_videos_that_can_be_read(batch_size: int, root:
         result = dict(trainer.validate(make_task(), data, verbose=False)[0])
         assert (result.pop("val/evaluated"), result.pop("val/listed")) == (5, len(kept))
         results.append(result)
-    assert results[0] == results[1]
+    # Batches of other sizes are summed in another order.
+    assert results[0] == pytest.approx(results[1], rel=1e-5)

@@ -1,6 +1,5 @@
 """What the checkpoints of the classification task say, and what a training starts from."""
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from tiny_task import CLIP, Data, make_task, make_trainer
 from torch import nn
 
 from video_uniformer import ClipSpec, create_uniformer
+from video_uniformer.description import Description, plain_values
 from video_uniformer.training.tasks.classification import VideoClassification
 
 pytestmark = pytest.mark.filterwarnings(
@@ -22,14 +22,15 @@ def test_checkpoint_says_everything_in_plain_values(tmp_path: Path) -> None:
     trainer, path = make_trainer(tmp_path, limit_val_batches=0), tmp_path / "last.ckpt"
     trainer.fit(make_task(fusion="probabilities"), Data())
     trainer.save_checkpoint(path)
-    facts = torch.load(path, weights_only=True)["classifier"]
+    facts = torch.load(path, weights_only=True)["description"]
     assert facts == {
+        "task": "video_classification",
         "network": create_uniformer("test", num_classes=2).config,
-        "clip": asdict(CLIP),
+        "input": plain_values(Description(input=CLIP))["input"],
         "class_names": ["dark", "bright"],
         "fusion": "probabilities",
     }
-    assert ClipSpec(**facts["clip"]) == CLIP
+    assert ClipSpec(**facts["input"]) == CLIP
 
 
 class Loader:

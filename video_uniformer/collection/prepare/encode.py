@@ -20,7 +20,8 @@ from video_uniformer.collection.scan.walk import walk_frames
 from video_uniformer.data.decoding.frame_folder import FrameFolder
 from video_uniformer.data.decoding.interface import VideoError
 from video_uniformer.data.decoding.opening import open_video
-from video_uniformer.data.decoding.pyav_reader import PyAVVideo
+from video_uniformer.data.decoding.orientation import orientation_of
+from video_uniformer.data.decoding.pyav_reader import PyAVVideo, read_pixels
 from video_uniformer.data.decoding.scaling import scaled_size
 from video_uniformer.data.decoding.streams import open_container, prepare_stream
 
@@ -173,11 +174,8 @@ def _upright_frames(source: Path, short_side: int) -> Iterator[Image]:
         width, height = map(_even, scaled_size(decoder.width, decoder.height, short_side))
         for frame in container.decode(stream):
             if playable is None or frame.pts in playable:
-                scaled = reformatter.reformat(
-                    frame, width=width, height=height, format="rgb24", threads=1
-                )
-                upright = np.rot90(scaled.to_ndarray(), round(frame.rotation / 90) % 4)
-                yield np.ascontiguousarray(upright)
+                pixels = read_pixels(frame, reformatter, (width, height))
+                yield np.ascontiguousarray(orientation_of(frame).apply(pixels))
 
 
 def _even(length: int) -> int:

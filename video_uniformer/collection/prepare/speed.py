@@ -9,7 +9,7 @@ from video_uniformer.clip import ClipSpec
 from video_uniformer.data.annotations import Annotations, Sample
 from video_uniformer.data.video.dataset import VideoDataset
 from video_uniformer.data.video.sampling import train_sampler
-from video_uniformer.data.video.transforms import train_transform
+from video_uniformer.data.video.train_transforms import train_transform
 
 CLIP = ClipSpec(num_frames=16, stride=4, size=224)
 """The clip that is read: the published 16x4 at 224 pixels."""

@@ -32,8 +32,15 @@ def group_equal(keys: Sequence[Hashable]) -> list[list[int]]:
 def group_alike(hashes: Sequence[str], max_distance: float = MAX_DISTANCE) -> list[list[int]]:
     """Group the places of perceptual hashes that are near each other.
 
-    All pairs within the distance are found: one of their pictures then differs in at most
-    `max_distance` bits, hence in so many bytes, so that two of its eight bytes are equal.
+    All pairs within the distance are found, although only pairs with two equal bytes in equal
+    places are compared: of the pictures at least one differs in at most the mean, `max_distance`
+    bits. In the worst case each of six bits falls into another byte, and two bytes stay equal:
+
+        one     3c 7e 18 00 ff a5 81 42
+        other   3d 7c 1c 08 ef 85 81 42        a bit each in the first six bytes
+                                ^^^^^ the key (bytes 6 and 7) under which the two meet
+
+    A seventh bit could leave a single equal byte, and the pair would not be met.
 
     Args:
         hashes: As `hash_pictures` makes them; empty ones are in no group.

@@ -110,6 +110,7 @@ def find_all(scan: Scan) -> list[Finding]:
         *_look_alikes(scan),
         *_leaks(scan),
         *_labels(scan),
+        *_left_out(scan),
         *_classes(scan),
         *_habits(scan),
     ]
@@ -221,6 +222,19 @@ def _labels(scan: Scan) -> Iterator[Finding]:
         )
 
 
+def _left_out(scan: Scan) -> Iterator[Finding]:
+    listing = scan.listing
+    if listing.num_left_out:
+        yield Finding(
+            "left_out",
+            False,
+            listing.num_left_out,
+            listing.left_out,
+            "give those that are videos all the same a video's suffix, or name them in a list",
+            [],
+        )
+
+
 def _classes(scan: Scan) -> Iterator[Finding]:
     counts = {split: count for split, count in scan.class_counts().items() if count}
     names = sorted(set().union(*counts.values()))
@@ -259,8 +273,30 @@ def _habits(scan: Scan) -> Iterator[Finding]:
             len(slow),
             f"{_number(len(slow), 'video')} with more than {_LONG_KEY_FRAME_DISTANCE} frames from "
             "key frame to key frame",
-            "video-uniformer-prepare re-encodes them once, and training reads them faster",
+            "video-uniformer prepare re-encodes them once, and training reads them faster",
             [[item] for item in slow],
+        )
+    joined = [item for item in good if scan.report(item).num_parts > 1]
+    if joined:
+        yield Finding(
+            "clock_goes_back",
+            False,
+            len(joined),
+            f"{_number(len(joined), 'video')} whose clock goes back (joined recordings)",
+            "frames are counted in file order, which decodes from the start and is slow; "
+            "video-uniformer prepare writes them anew with one clock",
+            [[item] for item in joined],
+        )
+    hdr = [i for i in good if scan.report(i).transfer or scan.report(i).primaries]
+    if hdr:
+        yield Finding(
+            "hdr",
+            False,
+            len(hdr),
+            f"{_number(len(hdr), 'video')} in HDR or wide colours (HLG, PQ, BT.2020)",
+            "they are mapped to BT.709 while they are read, which takes time; "
+            "video-uniformer prepare does it once",
+            [[item] for item in hdr],
         )
     variable = [item for item in good if scan.report(item).rate == "variable"]
     if variable:

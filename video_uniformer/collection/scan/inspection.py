@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from video_uniformer.collection.depths import DECODE
 from video_uniformer.collection.scan.pictures import (
     Picture,
     hash_pictures,
@@ -30,7 +31,6 @@ OK, DAMAGED, UNREADABLE, NO_VIDEO = "ok", "damaged", "unreadable", "not a video"
 HUNG, CRASHED, MISSING = "hung", "crashed", "missing"
 STATUSES = (OK, DAMAGED, UNREADABLE, NO_VIDEO, HUNG, CRASHED, MISSING)
 
-DECODE = ("every", "ends", "none")
 """How much of each file is decoded."""
 
 _SCRIPTS = ("concat", "hls", "dash", "sdp")  # texts that name other files
@@ -66,7 +66,11 @@ class FileReport:
         listed_frames: What the container says, 0 where it says nothing.
         key_frame_distance: Largest number of frames from a key frame to the next.
         has_edit_list: Whether an edit list cuts or delays the video.
+        transfer: "hlg" or "pq" of HDR; empty for others.
+        primaries: "bt2020" of wide colours; empty for others.
         rotation: Degrees counter-clockwise by which frames are turned to stand upright.
+        num_parts: Recordings joined in the file: one more than its clock goes back.
+        mirrored: Whether left and right of frames change places before they are turned.
         seconds: Duration of the video.
         first_bad_frame: The first that is lost or altered; -1 where none is known.
         size_bytes: Length of the file.
@@ -88,7 +92,11 @@ class FileReport:
     listed_frames: int = 0
     key_frame_distance: int = 0
     has_edit_list: bool = False
+    transfer: str = ""
+    primaries: str = ""
     rotation: int = 0
+    num_parts: int = 1
+    mirrored: bool = False
     seconds: float = 0.0
     first_bad_frame: int = -1
     size_bytes: int = 0
@@ -190,7 +198,11 @@ def _probe(path: Path) -> dict[str, Any]:
         "listed_frames": facts.listed_frames or 0,
         "key_frame_distance": facts.key_frame_distance,
         "has_edit_list": facts.has_edit_list,
+        "transfer": facts.transfer,
+        "primaries": facts.primaries,
         "rotation": facts.rotation,
+        "num_parts": facts.num_parts,
+        "mirrored": facts.mirrored,
         "seconds": round(facts.duration_seconds, 3),
     }
 
@@ -230,8 +242,9 @@ def _decode_every(path: Path, report: FileReport, problem: str) -> FileReport:
         problem = problem or walk.problem
     if not problem and not walk.problem and walk.num_frames == expected:
         return replace(report, picture_hash=hash_pictures(walk.pictures, expected))
-    if walk.has_marks and report.rate == "variable":
-        # Packets that vanish whole leave a gap, which decoding alone cannot tell from a pause.
+    if walk.has_marks and report.rate == "variable" and report.num_parts == 1:
+        # Packets that vanish whole leave a gap, which decoding alone cannot tell from a pause; at a
+        # joint they are marked as well, and nothing is lost.
         problem = problem or "packets are damaged, and frames are missing between others"
     survey = survey_frames(path)
     intact = len(survey.places)

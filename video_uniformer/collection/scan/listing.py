@@ -11,13 +11,14 @@ from video_uniformer.data.annotations import (
     read_kinetics_csv,
     read_list,
 )
-from video_uniformer.data.annotations.folders import (
-    FRAME_SUFFIXES,
-    find_videos,
-    is_video,
-    list_folder,
-)
 from video_uniformer.data.annotations.manifest import is_manifest_header, read_manifest_rows
+from video_uniformer.data.annotations.search import (
+    LeftOut,
+    find_samples,
+    list_folder,
+    pick_videos,
+)
+from video_uniformer.system.file_kinds import VIDEO, is_video_name, kind_of
 from video_uniformer.system.text_lines import Line, read_lines
 
 SPLIT_FOLDERS = ("train", "training", "val", "valid", "validation", "test", "testing")
@@ -60,23 +61,29 @@ class Listing(NamedTuple):
         unlisted: Videos below the root that no list names.
         root: Folder that paths are told from; None where there is no one such.
         folders: That are read: the root where it was given, else those of the sources.
+        left_out: In words, the files in these folders that are not to be scanned; empty where
+            there are none.
+        num_left_out: How many they are.
     """
 
     items: list[Item]
     unlisted: list[Path]
     root: Path | None
     folders: tuple[Path, ...] = ()
+    left_out: str = ""
+    num_left_out: int = 0
 
 
 def read_sources(sources: Sequence[str | Path], *, root: str | Path | None = None) -> Listing:
-    """Read lists of videos, and folders that hold them.
+    """Read lists of videos, folders that hold them, and videos themselves.
 
     A list has lines "path label" in any form that training reads, or paths alone, or is an official
     Kinetics file, or a manifest. A folder that holds folders such as `train` and `val` has a split
     for each. Within a split the first folder is the label.
 
     Args:
-        sources: Lists and folders; each is a split, called by its name.
+        sources: Lists and folders, of which each is a split, called by its name; and video files,
+            which are one split, `videos`.
         root: Folder that relative paths in lists start from; None means the list's own. Where it is
             given, videos in it that no list names are found too.
 
@@ -89,23 +96,39 @@ def read_sources(sources: Sequence[str | Path], *, root: str | Path | None = Non
         raise FileNotFoundError(f"root is {root}, which is no folder, expected one with videos")
     names = _distinct_names(paths)
     items: list[Item] = []
+    left_out = LeftOut()
     for path, name in zip(paths, names, strict=True):
         if path.is_dir():
-            items += _read_folder(path, name)
-        elif path.is_file():
-            items += _read_list(path, name, path.parent if root is None else Path(root))
-        else:
+            items += _read_folder(path, name, left_out)
+        elif not path.is_file():
             raise FileNotFoundError(f"{path}: no such list or folder")
+        elif kind_of(path) == VIDEO:
+            items.append(Item(path, "videos", ""))
+        else:
+            items += _read_list(path, name, path.parent if root is None else Path(root))
     if not items:
-        raise ValueError(f"{', '.join(map(str, paths))}: no videos, expected some")
-    unlisted: list[Path] = []
+        found = f" ({left_out})" if len(left_out) else ""
+        raise ValueError(f"{', '.join(map(str, paths))}: no videos, expected some{found}")
     if root is not None:
-        listed = {item.path.absolute() for item in items}
-        unlisted = [p for p in find_videos(Path(root)) if p.absolute() not in listed]
-    if root is not None:
-        return Listing(items, unlisted, Path(root), (Path(root),))
-    folders = tuple(dict.fromkeys(path if path.is_dir() else path.parent for path in paths))
-    return Listing(items, unlisted, _common_root(folders), folders)
+        unlisted, left_out = _find_unlisted(Path(root), items, paths)
+        folders: tuple[Path, ...] = (Path(root),)
+    else:
+        unlisted = []
+        folders = tuple(dict.fromkeys(path if path.is_dir() else path.parent for path in paths))
+    words = str(left_out) if len(left_out) else ""
+    return Listing(items, unlisted, _common_root(folders), folders, words, len(left_out))
+
+
+def _find_unlisted(
+    root: Path, items: Sequence[Item], lists: Sequence[Path]
+) -> tuple[list[Path], LeftOut]:
+    """The videos below the root that no list names, and what is there besides the lists."""
+    left_out = LeftOut()
+    listed = {item.path.absolute() for item in items}
+    unlisted = [p for p in find_samples(root, left_out) if p.absolute() not in listed]
+    place = root.absolute()
+    left_out.remove(p for p in lists if p.is_file() and p.absolute().is_relative_to(place))
+    return unlisted, left_out
 
 
 def _distinct_names(paths: Sequence[Path]) -> list[str]:
@@ -124,36 +147,26 @@ def _common_root(folders: Sequence[Path]) -> Path | None:
     return parents.pop() if len(parents) == 1 else None
 
 
-def _read_folder(folder: Path, name: str) -> Iterator[Item]:
-    inner, _ = list_folder(folder)
+def _read_folder(folder: Path, name: str, left_out: LeftOut) -> Iterator[Item]:
+    inner, files = list_folder(folder)
     splits = [part for part in inner if part.lower() in SPLIT_FOLDERS]
     for split in splits or [""]:
         top = folder / split
-        for path in _find_samples(top):
+        for path in find_samples(top, left_out):
             parts = path.relative_to(top).parts
             yield Item(path, split or name, parts[0] if len(parts) > 1 else "")
+    if splits:
+        _count_outside(folder, [part for part in inner if part not in splits], files, left_out)
 
 
-def _find_samples(folder: Path, inside: frozenset[tuple[int, int]] = frozenset()) -> Iterator[Path]:
-    """Video files and folders of pictures, sorted; also folders that are called like videos."""
-    try:
-        status = folder.stat()
-        folders, files = list_folder(folder)
-    except OSError:  # the scan will say why
-        yield folder
-        return
-    identity = (status.st_dev, status.st_ino)
-    if identity in inside:
-        return
-    videos = [name for name in files if is_video(name)]
-    has_pictures = any(name.lower().endswith(FRAME_SUFFIXES) for name in files)
-    if not videos and not folders and (has_pictures or is_video(folder.name)):
-        yield folder
-    for name in sorted((*videos, *folders)):
-        if name in videos:
-            yield folder / name
-        else:
-            yield from _find_samples(folder / name, inside | {identity})
+def _count_outside(
+    folder: Path, folders: Sequence[str], files: Sequence[str], left_out: LeftOut
+) -> None:
+    """Count the files beside the splits of a folder, videos among them."""
+    videos = pick_videos(folder, files, left_out)
+    for name in folders:
+        videos += (path.name for path in find_samples(folder / name, left_out))
+    left_out.add(videos, "outside of the splits")
 
 
 def _read_list(file: Path, name: str, root: Path) -> list[Item]:
@@ -166,8 +179,9 @@ def _read_list(file: Path, name: str, root: Path) -> list[Item]:
         return [Item(root / row.path, row.split, row.label) for row in rows]
     if "youtube_id" in header.split(","):
         return _as_items(read_kinetics_csv(file.absolute(), root=root), name)
-    if all(_is_bare_path(line) for line in lines):
-        return [Item(root / line.text, name, "") for line in lines]
+    bare = [line for line in lines if _is_bare_path(line)]
+    if bare == lines or (bare and bare == lines[1:] and header.isidentifier()):
+        return [Item(root / line.text, name, "") for line in bare]
     try:
         return _as_items(read_list(file.absolute(), root=root), name)
     except ValueError as error:
@@ -179,7 +193,7 @@ def _read_list(file: Path, name: str, root: Path) -> list[Item]:
 
 def _is_bare_path(line: Line) -> bool:
     """Whether a line is a path with no label; a path may hold spaces."""
-    return is_video(line.text) and not re.search(r"[\t,]", line.text)
+    return is_video_name(line.text) and not re.search(r"[\t,]", line.text)
 
 
 def _as_items(annotations: Annotations, split: str) -> list[Item]:

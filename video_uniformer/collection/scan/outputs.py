@@ -20,7 +20,8 @@ from video_uniformer.system.printable import show_name
 
 FACTS = (
     *("codec", "container", "pixel_format", "width", "height", "fps", "rate", "listed_frames"),
-    *("key_frame_distance", "has_edit_list", "rotation", "seconds", "first_bad_frame"),
+    *("key_frame_distance", "has_edit_list", "rotation", "mirrored", "num_parts", "seconds"),
+    *("first_bad_frame", "transfer", "primaries"),
     *("size_bytes", "content_hash", "picture_hash"),
 )
 """Columns of the manifest behind the key columns; named as in `FileReport`."""

@@ -14,6 +14,7 @@ from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 from video_uniformer.collection.scan.pictures import Picture
+from video_uniformer.data.decoding.orientation import orientation_of
 from video_uniformer.data.decoding.streams import describe_error, open_container, prepare_stream
 
 PICTURE_HEIGHT = 64
@@ -121,4 +122,4 @@ def _picture(frame: VideoFrame, reformatter: VideoReformatter) -> Picture:
     small = reformatter.reformat(
         frame, width=width, height=PICTURE_HEIGHT, format="rgb24", interpolation="AREA", threads=1
     )
-    return np.ascontiguousarray(np.rot90(small.to_ndarray(), round(frame.rotation / 90) % 4))
+    return np.ascontiguousarray(orientation_of(frame).apply(small.to_ndarray()))

@@ -1,79 +1,38 @@
-"""Videos found by looking into folders."""
+"""Class folders as lists of videos."""
 
-import os
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
-from video_uniformer.data.annotations.samples import Annotations, Row, label_by_name
+from video_uniformer.data.annotations.samples import Annotations, Row, Sample, label_by_name
+from video_uniformer.data.annotations.search import (
+    LeftOut,
+    is_frame_folder,
+    list_folder,
+    pick_videos,
+)
+from video_uniformer.system.file_kinds import PICTURE_SUFFIXES, VIDEO_SUFFIXES, suffix_of
 from video_uniformer.system.text_lines import Line
 
-VIDEO_SUFFIXES = (
-    *(".mp4", ".avi", ".mkv", ".webm", ".mov", ".m4v", ".mpg", ".mpeg"),
-    *(".wmv", ".flv", ".ts", ".mts", ".m2ts", ".3gp", ".ogv"),
-)
-FRAME_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
+_OUTSIDE = "outside of the class folders"
 
 
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    # DirEntry.is_dir() raises on a link that points to itself; Path.is_dir() says no.
-    return entry.is_dir(follow_symlinks=False) or (entry.is_symlink() and Path(entry).is_dir())
-
-
-def list_folder(folder: Path) -> tuple[list[str], list[str]]:
-    """Return the sorted names of the folders and of the files in a folder, without hidden ones.
-
-    Raises:
-        FileNotFoundError: There is no such folder.
-    """
-    if not folder.is_dir():
-        raise FileNotFoundError(f"{folder}: no such folder, expected one with videos")
-    folders: list[str] = []
-    files: list[str] = []
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if not entry.name.startswith("."):
-                (folders if _is_folder(entry) else files).append(entry.name)
-    return sorted(folders), sorted(files)
-
-
-def is_video(name: str) -> bool:
-    """Tell by its suffix whether a file is a video."""
-    return name.lower().endswith(VIDEO_SUFFIXES)
-
-
-def find_videos(folder: Path, inside: frozenset[tuple[int, int]] = frozenset()) -> Iterator[Path]:
-    """Find all video files below a folder, sorted; links are followed, but not in circles.
-
-    Args:
-        folder: Where to begin.
-        inside: Device and inode of the folders that the search is in; the recursion's own.
-
-    Raises:
-        FileNotFoundError: There is no such folder.
-    """
-    folders, files = list_folder(folder)
-    status = folder.stat()
-    identity = (status.st_dev, status.st_ino)
-    if identity in inside:
-        return
-    yield from (folder / name for name in files if is_video(name))
-    for name in folders:
-        yield from find_videos(folder / name, inside | {identity})
-
-
-def _find_class_videos(folder: Path) -> list[Path]:
+def _find_class_videos(folder: Path, left_out: LeftOut) -> list[Path]:
     """Find the videos of one class: video files, and folders of frames."""
     folders, files = list_folder(folder)
-    videos = [folder / name for name in files if is_video(name)]
+    videos = [folder / name for name in pick_videos(folder, files, left_out)]
     for name in folders:
         _, inner = list_folder(folder / name)
-        if any(is_video(inner_name) for inner_name in inner):
+        others = [file for file in inner if suffix_of(file) not in PICTURE_SUFFIXES]
+        if pick_videos(folder / name, others, LeftOut()):
             raise ValueError(
                 f"{folder / name}: videos one level too deep, expected class folders that hold "
                 "videos or folders of frames; is the folder of class folders the right one?"
             )
-        if any(inner_name.lower().endswith(FRAME_SUFFIXES) for inner_name in inner):
+        if is_frame_folder(folder / name, inner, left_out):
             videos.append(folder / name)
+        else:
+            pick_videos(folder / name, inner, left_out)
     return sorted(videos)
 
 
@@ -82,8 +41,9 @@ def read_folders(
 ) -> Annotations:
     """Read a folder of class folders, each holding videos or folders of frames.
 
-    Hidden files and files that are no videos are ignored. Without `class_names` the classes are the
-    folder names, sorted; with them, a class needs no folder, but each folder must be a class.
+    Hidden files are ignored; how many other files are no videos, and why, is logged in one line.
+    Without `class_names` the classes are the folder names, sorted; with them, a class needs no
+    folder, but each folder must be a class.
 
     Args:
         path: The folder of class folders, relative to `root`.
@@ -94,14 +54,22 @@ def read_folders(
         FileNotFoundError: There is no such folder.
         ValueError: There are no class folders, a class folder holds no video, or is no class.
     """
-    path = Path(path)
+    found, left_out = _read_folders(path, root=root, class_names=class_names)
+    left_out.log(Path(root) / path)
+    return found
+
+
+def _read_folders(
+    path: Path | str, *, root: Path | str, class_names: Sequence[str] | None
+) -> tuple[Annotations, LeftOut]:
+    path, left_out = Path(path), LeftOut()
     folder = root / path
-    names, _ = list_folder(folder)
+    names, files = list_folder(folder)
     if not names:
         raise ValueError(f"{folder}: no class folders, expected one folder a class")
     rows = []
     for number, name in enumerate(names, 1):
-        videos = _find_class_videos(folder / name)
+        videos = _find_class_videos(folder / name, left_out)
         if not videos:
             raise ValueError(
                 f"{folder / name}: class {name!r} has no video, "
@@ -109,7 +77,25 @@ def read_folders(
             )
         line = Line(str(folder), number, name, "class folder")
         rows += [Row(line, str(path / video.relative_to(folder)), name) for video in videos]
-    return label_by_name(rows, root=root, class_names=class_names, origin=str(folder))
+    left_out.add(pick_videos(folder, files, left_out), _OUTSIDE)
+    found = label_by_name(rows, root=root, class_names=class_names, origin=str(folder))
+    return found, left_out
+
+
+def split_samples(samples: Sequence[Sample], hold_out: int) -> tuple[list[Sample], list[Sample]]:
+    """Split samples into those for training and every `hold_out`-th of each class for validation.
+
+    Args:
+        samples: In an order of which that within the classes is kept; the classes are sorted.
+        hold_out: Videos of a class of which the last is for validation.
+    """
+    train: list[Sample] = []
+    val: list[Sample] = []
+    seen: Counter[int] = Counter()
+    for sample in sorted(samples, key=lambda sample: sample.label):
+        seen[sample.label] += 1
+        (train if seen[sample.label] % hold_out else val).append(sample)
+    return train, val
 
 
 def read_split_folders(
@@ -141,12 +127,10 @@ def read_split_folders(
         raise ValueError(f"hold_out is {hold_out}, expected at least 2 videos")
     if (Path(root) / "train").is_dir():
         return read_folders(path, root=root, class_names=class_names)
-    samples, names = read_folders(root=root, class_names=class_names)
-    kept = []
-    for label in range(len(names)):
-        of_class = [sample for sample in samples if sample.label == label]
-        held_out = of_class[hold_out - 1 :: hold_out]
-        kept += held_out if path == "val" else [s for s in of_class if s not in held_out]
+    (samples, names), left_out = _read_folders(".", root=root, class_names=class_names)
+    if path == "train":  # once for the two halves of one listing
+        left_out.log(root)
+    kept = split_samples(samples, hold_out)[("train", "val").index(path)]
     if not kept:
         raise ValueError(
             f"{root}: no class has {hold_out} videos to hold one out for validation, expected more "

@@ -5,8 +5,13 @@ import re
 from collections.abc import Mapping, Sequence, Set
 from pathlib import Path, PurePosixPath
 
-from video_uniformer.data.annotations.folders import find_videos, is_video, list_folder
 from video_uniformer.data.annotations.samples import Annotations, Row, label_by_name
+from video_uniformer.data.annotations.search import (
+    LeftOut,
+    find_videos,
+    list_folder,
+    pick_videos,
+)
 from video_uniformer.labels.names import (
     ClassLookup,
     match_key,
@@ -54,7 +59,7 @@ def _clip_name(line: Line, row: Mapping[str, str]) -> str:
 def _index_by_name(root: Path) -> dict[str, list[tuple[str, str]]]:
     """Map a file name without suffix to its files, each as (class folder or "", path)."""
     found: dict[str, list[tuple[str, str]]] = {}
-    for video in find_videos(root):
+    for video in find_videos(root, LeftOut()):
         folder = "" if video.parent == root else match_key(video.parent.name)
         found.setdefault(video.stem, []).append((folder, str(video.relative_to(root))))
     return found
@@ -165,7 +170,8 @@ def read_something_json(
     file, labels_file = find_list(path, root), find_list(labels, root)
     rows = _read_something_rows(file)
     folders, files = list_folder(Path(root))
-    videos = sorted(filter(is_video, files), key=lambda name: name.lower().endswith(".webm"))
+    videos = pick_videos(Path(root), files, LeftOut())
+    videos.sort(key=lambda name: name.lower().endswith(".webm"))
     # Later entries win: frame folders, then video files, .webm last.
     by_id = {name: name for name in folders} | {Path(name).stem: name for name in videos}
     _check_found(sum(name in by_id for _, name, _ in rows), file, len(rows), root)

@@ -1,5 +1,6 @@
 """What every reader returns, and how labels become indices."""
 
+import logging
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -8,9 +9,11 @@ from typing import NamedTuple
 from video_uniformer.labels.names import ClassLookup, match_key
 from video_uniformer.system.text_lines import Line
 
+_logger = logging.getLogger(__name__)
 _INTEGER = re.compile(r"[+-]?\d{1,18}", re.ASCII)
 # Larger labels are some other column of the file; as classes they would only fill the memory.
 _MOST_CLASSES = 1_000_000
+_SHOWN_CLASSES = 5
 
 
 class Sample(NamedTuple):
@@ -93,7 +96,8 @@ def label_by_index(
 ) -> Annotations:
     """Turn labels that are class indices, or names of `class_names`, into class indices.
 
-    Without `class_names` the names are "0" to the largest label.
+    Without `class_names` the names are "0" to the largest label; of those that no row has, a line
+    is logged.
 
     Args:
         rows: Their labels are integers; names are allowed where `class_names` is given.
@@ -105,8 +109,10 @@ def label_by_index(
     """
     if class_names is None:
         names: Sequence[str] = [str(index) for index in range(_count_classes(rows))]
+        _warn_of_empty_classes(rows, len(names))
     else:
         names = class_names
+        _refuse_counting_from_one(rows, len(names))
     lookup = ClassLookup(names, "class_names")
     root = Path(root)
     samples = []
@@ -128,3 +134,34 @@ def _count_classes(rows: Sequence[Row]) -> int:
             raise row.line.error(f"label {row.label}: expected 0 to {_MOST_CLASSES - 1}")
         largest = max(largest, int(row.label))
     return largest + 1
+
+
+def _warn_of_empty_classes(rows: Sequence[Row], num_classes: int) -> None:
+    labels = {int(row.label) for row in rows}
+    empty = [label for label in range(num_classes) if label not in labels]
+    if not empty:
+        return
+    source = rows[0].line.source
+    if empty == list(range(min(labels))):
+        numbers = "class 0 has" if len(empty) == 1 else f"classes 0 to {empty[-1]} have"
+        _logger.warning(
+            f"{source}: labels run from {min(labels)} to {max(labels)}, so {numbers} no video: "
+            "count the labels from 0, or give data.class_names if that is meant"
+        )
+        return
+    shown = ", ".join(map(str, empty[:_SHOWN_CLASSES]))
+    more = ", ..." if len(empty) > _SHOWN_CLASSES else ""
+    _logger.warning(
+        f"{source}: {len(empty)} of {num_classes} classes have no video ({shown}{more}): number "
+        "the classes without gaps, or give data.class_names if that is meant"
+    )
+
+
+def _refuse_counting_from_one(rows: Sequence[Row], num_classes: int) -> None:
+    labels = [int(row.label) for row in rows if is_integer(row.label)]
+    if len(labels) == len(rows) and labels and (min(labels), max(labels)) == (1, num_classes):
+        row = rows[labels.index(num_classes)]
+        raise row.line.error(
+            f"label {num_classes} is outside the {num_classes} classes of class_names, expected 0 "
+            f"to {num_classes - 1}; the labels run from 1: count them from 0"
+        )

@@ -15,12 +15,11 @@ from video_uniformer.data.decoding.library_reader import PlainVideo
 from video_uniformer.data.decoding.mp4 import UnsuitableError, read_plain_track
 
 
-def open_with_decord(path: Path, asked_for: str = "decord") -> PlainVideo:
+def open_with_decord(path: Path) -> PlainVideo:
     """Open a plain mp4 or mov file for reading with decord on one thread.
 
     Args:
         path: A file that `read_plain_track` accepts.
-        asked_for: The name by which it was asked for, `decord` or `auto`.
 
     Raises:
         UnsuitableError: decord cannot be trusted with the file, or cannot open it.
@@ -49,9 +48,8 @@ def open_with_decord(path: Path, asked_for: str = "decord") -> PlainVideo:
     return PlainVideo(
         path,
         decoder="decord",
-        choice="a plain mp4 or mov file, which decord reads exactly",
+        choice="asked for, and a plain mp4 or mov file, which decord reads exactly",
         track=track,
         num_listed=len(reader),
         read=read,
-        asked_for=asked_for,
     )

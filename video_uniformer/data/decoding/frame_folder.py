@@ -1,21 +1,26 @@
 """A folder of pictures, one per frame, as Something-Something V1 and many extractions have it."""
 
+import functools
+import logging
 import re
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from video_uniformer.data.decoding.interface import Video, VideoError
-from video_uniformer.data.decoding.scaling import scaled_size
+from video_uniformer.data.decoding.pictures import read_picture
+from video_uniformer.system.file_kinds import PICTURE_SUFFIXES, choose_pictures, suffix_of
 
-_SUFFIXES = (".jpg", ".jpeg", ".png")
+_logger = logging.getLogger(__name__)
 
 
 class FrameFolder(Video):
-    """The .jpg, .jpeg and .png files of a folder, in the order of the numbers in their names.
+    """The pictures of a folder, in the order of the numbers in their names.
+
+    Pictures of one format make the video, as `choose_pictures` says; that others are left out, such
+    as masks, `choice` tells, and the log once per pair of formats and process.
 
     Args:
         path: The folder; other files in it and folders below it are ignored.
@@ -36,11 +41,17 @@ class FrameFolder(Video):
         self.choice = "a folder of pictures"
         self._fps = float(fps)
         self._short_side = short_side
-        self._names = _list_pictures(path)
+        pictures = _list_pictures(path)
+        self._names = sorted(choose_pictures(pictures), key=_natural_order)
         if not self._names:
             raise VideoError(
-                f"{path}: the folder holds no picture, expected {', '.join(_SUFFIXES)}"
+                f"{path}: the folder holds no picture, expected {', '.join(PICTURE_SUFFIXES)}"
             )
+        if len(self._names) < len(pictures):
+            others = set(pictures).difference(self._names)
+            suffixes = ", ".join(sorted(set(map(suffix_of, others))))
+            self.choice += f", {len(others)} {suffixes} left out"
+            _warn_once(suffix_of(self._names[0]), suffixes)
 
     def __len__(self) -> int:
         return len(self._names)
@@ -65,15 +76,7 @@ class FrameFolder(Video):
 
     def _read_picture(self, name: str) -> np.ndarray:
         try:
-            with Image.open(self.path / name) as picture:
-                size = scaled_size(*picture.size, self._short_side)
-                if size != picture.size:
-                    # A JPEG is decoded at a fraction of its size where that is large enough.
-                    picture.draft("RGB", size)
-                image = picture.convert("RGB")
-                if size != image.size:
-                    image = image.resize(size, Image.Resampling.BILINEAR)
-                return np.asarray(image)
+            return read_picture(self.path / name, short_side=self._short_side)
         except Exception as error:  # Pillow raises many types for damaged files
             raise VideoError(f"{self.path / name}: not a readable picture ({error})") from error
 
@@ -84,8 +87,12 @@ def _list_pictures(folder: Path) -> list[str]:
     except OSError as error:
         raise VideoError(f"{folder}: {error.strerror}, expected a folder of frames") from error
     # A leading dot marks what file systems put beside a picture, such as ._0001.jpg.
-    pictures = [n for n in names if n.lower().endswith(_SUFFIXES) and not n.startswith(".")]
-    return sorted(pictures, key=_natural_order)
+    return [n for n in names if suffix_of(n) in PICTURE_SUFFIXES and not n.startswith(".")]
+
+
+@functools.cache
+def _warn_once(suffix: str, others: str) -> None:
+    _logger.warning("folders of %s frames hold %s pictures too, which are left out", suffix, others)
 
 
 def _natural_order(name: str) -> tuple[list[tuple[str, int]], str]:

@@ -131,6 +131,12 @@ class Video(ABC):
                     f"expected 0 to {len(self) - 1}"
                 )
 
+    def __repr__(self) -> str:
+        decoder = f", {self.decoder}" if self.decoder else ""
+        if self._is_closed:
+            return f"Video({str(self.path)!r}{decoder}, closed)"
+        return f"Video({str(self.path)!r}, {len(self)} frames, {self.fps:.6g} fps{decoder})"
+
     def __enter__(self) -> "Video":
         return self
 

@@ -26,7 +26,6 @@ class PlainVideo(Video):
         read: Distinct, rising, valid frame numbers (N) -> uint8 (N, H, W, 3), or None where the
             library fails or complains of damage. Its last reference is dropped when the video is
             closed.
-        asked_for: The name by which the library was asked for, its own or `auto`.
 
     Raises:
         UnsuitableError: The library counts other frames than the file's index.
@@ -41,13 +40,12 @@ class PlainVideo(Video):
         track: PlainTrack,
         num_listed: int,
         read: Callable[[list[int]], Tensor | None],
-        asked_for: str,
     ) -> None:
         super().__init__(path)
         if num_listed != track.num_frames:
             raise UnsuitableError("mp4 files whose frames it counts otherwise than their index")
         self.decoder, self.choice = decoder, choice
-        self._track, self._asked_for = track, asked_for
+        self._track, self._library = track, decoder
         self._try: Callable[[list[int]], Tensor | None] | None = read
         self._substitute: PyAVVideo | None = None
 
@@ -71,7 +69,7 @@ class PlainVideo(Video):
         if self._substitute is None:
             self._try = None
             kind = "frames that it cannot decode"
-            self._substitute = open_instead(self.path, self._asked_for, kind)
+            self._substitute = open_instead(self.path, self._library, kind)
             self.decoder, self.choice = self._substitute.decoder, self._substitute.choice
         if len(self._substitute) != len(self):  # its numbers mean other frames
             raise VideoError(
@@ -88,12 +86,11 @@ def open_instead(
     short_side: int | None = None,
     num_frames: int | None = None,
 ) -> PyAVVideo:
-    """Open a file with PyAV, and note why.
+    """Open a file with PyAV, and say why: in its `choice`, and once per kind in the log.
 
     Args:
         path: The video file.
-        passed_over: The decoder that was to read it; `auto` makes no claim on any, so nothing is
-            logged for it, else once per kind and process.
+        passed_over: The decoder that was to read it.
         kind: The files that it is not used for, in the plural: "fragmented mp4 files".
         short_side: As for `open_video`.
         num_frames: As for `open_video`.
@@ -102,10 +99,8 @@ def open_instead(
         VideoError: PyAV cannot read it either.
     """
     video = PyAVVideo(path, short_side=short_side, num_frames=num_frames)
-    name = "decord" if passed_over == "auto" else passed_over
-    video.choice = f"{name} is passed over for {kind}"
-    if passed_over != "auto":
-        _warn_once(passed_over, kind)
+    video.choice = f"{passed_over} is passed over for {kind}"
+    _warn_once(passed_over, kind)
     _logger.debug("%s: %s", path, video.choice)
     return video
 

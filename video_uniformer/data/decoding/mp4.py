@@ -4,7 +4,7 @@ It tells in a fraction of a millisecond whether a file is of the plain kind that
 exactly. Asking FFmpeg would mean to open the file a second time, which takes as long as decoding
 a tenth of a clip.
 
-Boxes: ISO/IEC 14496-12, "ISO base media file format". Codec records: ISO/IEC 14496-15.
+Boxes: ISO/IEC 14496-12, "ISO base media file format".
 """
 
 import struct
@@ -16,6 +16,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from video_uniformer.data.decoding.codec_records import AVC_BASELINE, is_plain_avc, is_plain_hevc
+
 _TOP_LEVEL_KINDS = frozenset(
     (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot", b"uuid", b"meta", b"udta")
 )
@@ -24,8 +26,6 @@ _MAX_TOP_LEVEL_BOXES = 1000  # a file of nothing but empty boxes would be walked
 _MAX_FRAMES = 2**24  # six days of video; damage may claim so many that they fill the memory
 _RIGHT_ANGLES = frozenset(((1, 0, 0, 1), (0, 1, -1, 0), (-1, 0, 0, -1), (0, -1, 1, 0)))
 _ONE = 0x10000  # 1.0 as 16.16 fixed point
-_AVC_BASELINE, _AVC_MAIN, _AVC_HIGH = 66, (77, 88), 100  # profiles
-_HEVC_MAIN = 1
 _SAMPLE_ENTRY_HEADER = 78  # bytes of a visual sample entry before its own boxes
 
 
@@ -79,6 +79,18 @@ def has_edit_list(path: Path) -> bool:
         return False
 
 
+def has_encrypted_entry(path: Path) -> bool:
+    """Whether the video of an mp4 or mov file is encrypted; also of a fragmented one."""
+    try:
+        moov = _read_moov(path, is_plain=False)
+        entries = (
+            _child(track, b"mdia", b"minf", b"stbl", b"stsd")[8:] for track in _video_tracks(moov)
+        )
+        return any(kind == b"encv" for entry in entries for kind, _ in _boxes(entry))
+    except (OSError, struct.error, LookupError, ValueError):
+        return False
+
+
 def _is_edited(moov: bytes, track: bytes) -> bool:
     box = _child(track, b"edts", b"elst")
     samples = _child(track, b"mdia", b"minf", b"stbl")
@@ -97,8 +109,8 @@ def _is_edited(moov: bytes, track: bytes) -> bool:
     return False
 
 
-def _read_moov(path: Path) -> bytes:
-    """Find the index among the top-level boxes, checking that they fill the file."""
+def _read_moov(path: Path, *, is_plain: bool = True) -> bytes:
+    """Find the index among the top-level boxes, checking that plain ones fill the file."""
     moov = b""
     start = 0
     end = path.stat().st_size
@@ -106,11 +118,13 @@ def _read_moov(path: Path) -> bytes:
         for _ in range(_MAX_TOP_LEVEL_BOXES):
             if start == end:
                 return _require(moov, "mp4 files without an index")
+            if moov and not is_plain:
+                return moov
             file.seek(start)
             kind, header, size = _parse_header(file.read(16), end - start)
-            if kind in _FRAGMENT_KINDS:
+            if is_plain and kind in _FRAGMENT_KINDS:
                 raise UnsuitableError("fragmented mp4 files")
-            if kind not in _TOP_LEVEL_KINDS:
+            if is_plain and kind not in _TOP_LEVEL_KINDS:
                 raise UnsuitableError("containers other than mp4 and mov")
             if start + size > end:
                 raise UnsuitableError("mp4 files cut short")
@@ -205,59 +219,10 @@ def _check_picture(descriptions: bytes) -> bool:
     # Of these, decord and PyAV make RGB with differences that can be seen.
     if width % 2 or height % 2 or b"clap" in details:
         raise UnsuitableError("mp4 files of odd size or with a clean aperture")
-    plain = _is_plain_avc(details[b"avcC"]) if kind == b"avc1" else _is_plain_hevc(details[b"hvcC"])
+    plain = is_plain_avc(details[b"avcC"]) if kind == b"avc1" else is_plain_hevc(details[b"hvcC"])
     if not plain:
         raise UnsuitableError("mp4 files that are interlaced, or not of 8 bit 4:2:0")
-    return kind != b"avc1" or details[b"avcC"][1] != _AVC_BASELINE
-
-
-def _is_plain_hevc(record: bytes) -> bool:
-    return record[1] & 0x1F == _HEVC_MAIN and not record[6] & 0x40  # the latter: interlaced
-
-
-def _is_plain_avc(record: bytes) -> bool:
-    """Read the first sequence parameter set, ITU-T H.264 section 7.3.2.1.1, as far as needed."""
-    (length,) = struct.unpack_from(">H", record, 6)
-    bits = _Bits(record[9 : 8 + length].replace(b"\0\0\3", b"\0\0"))
-    profile = bits.read(24) >> 16
-    if profile not in (_AVC_BASELINE, *_AVC_MAIN, _AVC_HIGH):
-        return False
-    bits.read_golomb()
-    # Format 4:2:0, no bits beyond 8 for either, no lossless mode, no scaling matrix.
-    if profile == _AVC_HIGH and (
-        (bits.read_golomb(), bits.read_golomb(), bits.read_golomb()) != (1, 0, 0) or bits.read(2)
-    ):
-        return False
-    bits.read_golomb()
-    order_type = bits.read_golomb()
-    if order_type == 1:
-        return False  # hardly ever seen, and long to skip
-    for _ in range(2 if order_type == 0 else 1):
-        bits.read_golomb()  # for type 0 the order's length; then the number of reference frames
-    bits.read(1)
-    bits.read_golomb()  # width and height
-    bits.read_golomb()
-    return bits.read(1) == 1  # frames only, no fields
-
-
-class _Bits:
-    """Reads big-endian bits in turn."""
-
-    def __init__(self, data: bytes) -> None:
-        self._text = "".join(f"{byte:08b}" for byte in data)
-        self._place = 0
-
-    def read(self, count: int) -> int:
-        """Read an unsigned integer of `count` bits."""
-        text = self._text[self._place : self._place + count]
-        self._place += count
-        return int(text, 2)
-
-    def read_golomb(self) -> int:
-        """Read an unsigned Exp-Golomb code, section 9.1."""
-        zeros = self._text.index("1", self._place) - self._place
-        self._place += zeros
-        return self.read(zeros + 1) - 1
+    return kind != b"avc1" or details[b"avcC"][1] != AVC_BASELINE
 
 
 def _count_samples(sizes: bytes) -> int:
@@ -318,7 +283,18 @@ def _check_edits(box: bytes, start: int, last: Fraction) -> None:
 def _check_order(
     times: npt.NDArray[np.int64], step: int, key_frames: npt.NDArray[np.int64]
 ) -> None:
-    """Check that display times are evenly spread and that no frame crosses a key frame."""
+    """Check that display times are evenly spread and that no frame crosses a key frame.
+
+    A key frame's place in display must be its place in decoding, and all that is decoded before it
+    must be shown before it. Decoding order from left to right, the place in display below:
+
+        closed:  I  P  B  B | I  P  B  B        open:  I  P  B  B | I  B  B  P
+                 0  3  1  2 | 4  7  5  6               0  3  1  2 | 6  4  5  7
+        latest   0  3  3  3 | 4  7  7  7               0  3  3  3 | 6  6  6  7
+
+    In the open file the second key frame stands at 4 and is shown at 6: frames 4 and 5 build on the
+    group before it, and a decoder that starts at the key frame shows them wrong.
+    """
     places, rest = np.divmod(times, step)
     if rest.any() or not np.array_equal(np.sort(places), np.arange(len(places))):
         raise UnsuitableError("mp4 files of variable frame rate")

@@ -17,6 +17,8 @@ __all__ = ["DECODERS", "Video", "VideoError", "open_video"]
 
 DECODERS = ("auto", "decord", "pyav", "torchcodec")
 
+_CHOICES_OF_PYAV = {"auto": "the default, exact for every file", "pyav": "asked for"}
+
 
 def open_video(
     path: str | Path,
@@ -30,11 +32,11 @@ def open_video(
 
     Args:
         path: A folder is read as pictures, whatever the decoder.
-        decoder: `pyav` reads every file with PyAV. `auto` reads with decord where it is installed
-            and a look at the file's index says that it is exact, and with PyAV otherwise;
-            `video.decoder` and `video.choice` tell which and why. `decord` does the same, and
-            logs, once per kind of file and process, what goes to PyAV instead; so does
-            `torchcodec`, which is an extra.
+        decoder: `auto` takes the fastest reader that is exact for the file, which is PyAV for every
+            file; `pyav` asks for it by name. `decord` reads with decord where it is installed and
+            a look at the file's index says that it is exact, and with PyAV otherwise; it logs,
+            once per kind of file and process, what goes to PyAV, and so does `torchcodec`, which
+            is an extra. `video.decoder` and `video.choice` tell what reads the file, and why.
         salvage: Open a damaged file as the video of its intact frames, numbered from 0 on;
             `video.salvaged` says what was lost. The whole file is decoded to find them.
         short_side: Pixels that the shorter side of larger frames is scaled down to, with the
@@ -60,14 +62,16 @@ def open_video(
         return FrameFolder(path, short_side=short_side)
     if salvage:
         return salvage_video(path, short_side=short_side)
-    if decoder == "pyav":
-        return PyAVVideo(path, short_side=short_side, num_frames=num_frames)
+    if decoder in _CHOICES_OF_PYAV:
+        video = PyAVVideo(path, short_side=short_side, num_frames=num_frames)
+        video.choice = _CHOICES_OF_PYAV[decoder]
+        return video
     if short_side is not None:  # other decoders scale with differences that can be seen
         kind = "frames to be scaled down"
         return open_instead(path, decoder, kind, short_side=short_side, num_frames=num_frames)
     if decoder == "torchcodec":
         return _open_with_torchcodec(path, num_frames)
-    return _open_with_decord(path, decoder, num_frames)
+    return _open_with_decord(path, num_frames)
 
 
 def _is_folder(path: Path) -> bool:
@@ -86,17 +90,17 @@ def _is_folder(path: Path) -> bool:
     return False
 
 
-def _open_with_decord(path: Path, asked_for: str, num_frames: int | None) -> Video:
+def _open_with_decord(path: Path, num_frames: int | None) -> Video:
     if importlib.util.find_spec("decord") is None:
         kind = "all files, as it is not installed"
-        return open_instead(path, asked_for, kind, num_frames=num_frames)
+        return open_instead(path, "decord", kind, num_frames=num_frames)
     # Here and not above: decord has wheels for Linux on x86-64 only, and PyAV serves elsewhere.
     from video_uniformer.data.decoding.decord_reader import open_with_decord
 
     try:
-        return open_with_decord(path, asked_for)
+        return open_with_decord(path)
     except UnsuitableError as reason:
-        return open_instead(path, asked_for, str(reason), num_frames=num_frames)
+        return open_instead(path, "decord", str(reason), num_frames=num_frames)
 
 
 def _check_torchcodec() -> None:

@@ -11,9 +11,11 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from torch import Tensor
 
+from video_uniformer.data.decoding.colours import colours_of
 from video_uniformer.data.decoding.interface import VideoError
 from video_uniformer.data.decoding.mp4 import has_edit_list
 from video_uniformer.data.decoding.opening import open_video
+from video_uniformer.data.decoding.orientation import orientation_of
 from video_uniformer.data.decoding.pyav_reader import PyAVVideo
 from video_uniformer.data.decoding.streams import (
     as_video_error,
@@ -23,6 +25,7 @@ from video_uniformer.data.decoding.streams import (
 )
 
 _ROUNDING_SECONDS = 0.00101  # some containers round times, and so the mean, to the millisecond
+# ITU-T H.273 tables 3 and 2; those that a screen for BT.709 shows washed out.
 _FIELDS = (2, 3, 4, 5)  # FFmpeg's AVFieldOrder: all that are neither unknown nor progressive
 
 
@@ -38,6 +41,7 @@ class VideoFacts:
         width: Pixels of the upright picture.
         height: Pixels of the upright picture.
         rotation: Degrees counter-clockwise by which frames are turned to stand upright.
+        mirrored: Whether left and right of frames change places before they are turned.
         fps: Frames per second; the mean where the rate varies.
         rate: Whether all frames are equally far apart, up to the container's rounding.
         num_frames: Playable frames.
@@ -49,7 +53,10 @@ class VideoFacts:
         has_edit_list: Whether an edit list of an mp4 or mov file cuts or delays the video.
         has_b_frames: Whether frames may be shown in another order than they are stored.
         interlaced: Whether frames are woven of two fields.
+        transfer: How light became numbers: "hlg" or "pq" of HDR; empty for others.
+        primaries: "bt2020" of wide colours; empty for others.
         bit_depth: Bits per sample of one component.
+        num_parts: Recordings joined in the file: one more than its clock goes back.
         num_video_streams: Without pictures attached as covers.
         num_audio_streams: Streams of sound.
         size_bytes: Length of the file.
@@ -64,6 +71,7 @@ class VideoFacts:
     width: int
     height: int
     rotation: int
+    mirrored: bool
     fps: float
     rate: Literal["constant", "variable"]
     num_frames: int
@@ -75,7 +83,10 @@ class VideoFacts:
     has_edit_list: bool
     has_b_frames: bool
     interlaced: bool
+    transfer: str
+    primaries: str
     bit_depth: int
+    num_parts: int
     num_video_streams: int
     num_audio_streams: int
     size_bytes: int
@@ -101,15 +112,16 @@ def probe_video(path: str | Path) -> VideoFacts:
     with video, open_container(path) as container:
         stream = prepare_stream(container, path)
         keys, first = _key_places(video, container, stream), _first_frame(path)
-        times, turned = video.times, round(first.rotation / 90) % 2 == 1
+        times, orientation = video.times, orientation_of(first)
         return VideoFacts(
             path=str(path),
             container=container.format.name,
             codec=stream.codec_context.codec.canonical_name,
             pixel_format=first.format.name,
-            width=first.height if turned else first.width,
-            height=first.width if turned else first.height,
-            rotation=int(first.rotation),
+            width=first.height if orientation.transposed else first.width,
+            height=first.width if orientation.transposed else first.height,
+            rotation=orientation.rotation,
+            mirrored=orientation.is_mirrored,
             fps=video.fps,
             rate="constant" if _is_even(times) else "variable",
             num_frames=len(video),
@@ -121,7 +133,10 @@ def probe_video(path: str | Path) -> VideoFacts:
             has_edit_list=has_edit_list(path),
             has_b_frames=bool(stream.codec_context.has_b_frames),
             interlaced=first.interlaced_frame or stream.codec_context.field_order in _FIELDS,
+            transfer=colours_of(first).transfer,
+            primaries=colours_of(first).primaries,
             bit_depth=max(component.bits for component in first.format.components),
+            num_parts=video.num_parts,
             num_video_streams=len(video_streams(container)),
             num_audio_streams=len(container.streams.audio),
             size_bytes=path.stat().st_size,

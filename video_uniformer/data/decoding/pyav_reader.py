@@ -3,18 +3,20 @@
 The time stamps come from a walk over the packets, which decodes nothing; what a container says of
 itself (number of frames, duration, rate) is not believed. A frame is reached from the last key
 frame before it: packets are fed up to the frame's own, then the decoder is drained, so that hardly
-a packet is decoded that no wanted frame builds on. Where time stamps do not tell frames apart,
-frames are counted from the start of the file.
+a packet is decoded that no wanted frame builds on. Where time stamps do not tell frames apart, or
+the clock goes back, frames are counted from the start of the file.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
-from itertools import groupby, islice, pairwise
+from itertools import groupby
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import av.error
+import numpy as np
+import numpy.typing as npt
 import torch
 from av.packet import Packet
 from av.video.frame import VideoFrame
@@ -22,9 +24,10 @@ from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 from torch import Tensor
 
-from video_uniformer.data.decoding.frame_collector import Images
-from video_uniformer.data.decoding.interface import Video, VideoError
-from video_uniformer.data.decoding.packets import is_shown
+from video_uniformer.data.decoding.colours import colours_of, to_plain
+from video_uniformer.data.decoding.frame_table import list_frames
+from video_uniformer.data.decoding.interface import Allocate, Video, VideoError, allocate_pixels
+from video_uniformer.data.decoding.orientation import orientation_of
 from video_uniformer.data.decoding.scaling import scaled_size
 from video_uniformer.data.decoding.streams import (
     as_video_error,
@@ -32,21 +35,6 @@ from video_uniformer.data.decoding.streams import (
     prepare_stream,
     seconds_from_first,
 )
-
-_REORDERING_FRAMES = 32  # within so many frames, one that is shown out of decoding order turns up
-
-
-class FrameTable(NamedTuple):
-    """What tells the frames of a file apart.
-
-    Attributes:
-        frames: Time stamps of the playable frames, rising, in units of the stream's time base.
-        key_frames: Those of key frames, rising; also of those that an edit list hides, as decoding
-            may have to start there.
-    """
-
-    frames: list[int]
-    key_frames: list[int]
 
 
 class PyAVVideo(Video):
@@ -64,6 +52,7 @@ class PyAVVideo(Video):
 
     Attributes:
         table: The time stamps; None where they do not tell frames apart.
+        num_parts: Recordings that the file joins: one more than its clock goes back.
 
     Raises:
         VideoError: The file is unreadable, cut short, has no video stream, or no frame of it can
@@ -84,7 +73,9 @@ class PyAVVideo(Video):
             # Noted now, as decoding sets them to those of the last frame.
             decoder = self._stream.codec_context
             self._size = scaled_size(decoder.width, decoder.height, short_side)
-            self.table = self._read_table()
+            listing = list_frames(path, self._container, self._stream)
+            self.table, self._stamps = listing.table, listing.stamps
+            self.num_parts = max(1, len(listing.parts))
             if self.table:
                 self._num_frames = len(self.table.frames)
             else:
@@ -101,70 +92,20 @@ class PyAVVideo(Video):
 
     @property
     def fps(self) -> float:
-        """Frames per second; the mean where the rate varies."""
+        """Frames per second; the mean where the rate varies, without jumps of the clock."""
         return self._fps
 
     @property
     def times(self) -> Tensor:
         """When each frame is shown, float64 (len), rising seconds from 0 for the first frame."""
-        if self.table is None:  # time stamps that do not tell frames apart tell no times either
+        # Time stamps that do not tell frames apart tell no times either, but for those of parts.
+        is_timed = self.table or self.num_parts > 1
+        if not is_timed or len(self._stamps) != self._num_frames:
             return super().times
-        return seconds_from_first(self.table.frames, self._stream.time_base or Fraction(1))
+        return seconds_from_first(self._stamps, self._stream.time_base or Fraction(1))
 
     def _release(self) -> None:
         self._container.close()
-
-    def _read_table(self) -> FrameTable | None:
-        """List the playable frames; None where time stamps do not tell them apart."""
-        decoder = self._stream.codec_context
-        if self._container.format.name == "avi" and decoder.has_b_frames:
-            return None  # AVI stores no times of display, and those that FFmpeg makes up are off
-        frames: list[int] = []
-        key_frames: list[int] = []
-        codec = decoder.codec.canonical_name
-        for packet in self._walk_packets():
-            shown = is_shown(codec, memoryview(packet))
-            if packet.pts is None or shown is None:
-                return None
-            if packet.is_keyframe:
-                key_frames.append(packet.pts)
-            is_playable = shown and not packet.is_discard
-            # Ahead of the first key frame, in decoding or display, stand frames that lack another.
-            if key_frames and packet.pts >= key_frames[0] and is_playable:
-                frames.append(packet.pts)
-        if len(set(frames)) < len(frames):
-            return None
-        in_order = all(a < b for a, b in pairwise(frames))
-        if in_order and decoder.has_b_frames and not self._is_shown_in_order():
-            return None
-        return FrameTable(sorted(frames), sorted(key_frames))
-
-    def _walk_packets(self) -> "Iterator[Packet[VideoStream]]":
-        """All packets, in decoding order."""
-        count = 0
-        try:
-            for packet in self._container.demux(self._stream):
-                if packet.size:  # the last one is empty: it tells the decoder to finish
-                    count += 1
-                    yield packet
-        except Exception as error:  # damaged files raise many types
-            raise as_video_error(self.path, f"damaged after {count} frames", error) from error
-        if count < len(self._stream.index_entries):
-            listed = sum(entry.size > 0 for entry in self._stream.index_entries)
-            if count < listed:
-                raise VideoError(f"{self.path}: cut short, holds {count} of its {listed} frames")
-
-    def _is_shown_in_order(self) -> bool:
-        """Whether the times of the first frames rise as they leave the decoder.
-
-        Some writers put the order of decoding in place of that of display.
-        """
-        try:
-            frames = islice(self._decode_from_start(by_time=False), _REORDERING_FRAMES)
-            times = [frame.pts or 0 for _, frame in frames]
-        except Exception as error:
-            raise as_video_error(self.path, "frame 0 cannot be decoded", error) from error
-        return all(a < b for a, b in pairwise(times))
 
     def _count_frames(self) -> int:
         count = 0
@@ -176,9 +117,10 @@ class PyAVVideo(Video):
         return count
 
     def _measure_fps(self) -> float:
-        if self.table and self._num_frames > 1:
-            span = self.table.frames[-1] - self.table.frames[0]
-            return float((self._num_frames - 1) / (span * (self._stream.time_base or Fraction(1))))
+        is_timed = self.table or self.num_parts > 1
+        if is_timed and len(self._stamps) > 1 and self._stamps[-1] > self._stamps[0]:
+            span = self._stamps[-1] - self._stamps[0]
+            return float((len(self._stamps) - 1) / (span * (self._stream.time_base or Fraction(1))))
         return float(self._stream.average_rate or self._stream.guessed_rate or 1)
 
     def _read(self, indices: list[int]) -> Tensor:
@@ -260,3 +202,75 @@ class PyAVVideo(Video):
                 break
         if has_input:  # a decoder that is told to finish twice takes it for an error
             yield from decoder.decode(None)
+
+
+class Images:
+    """The wanted frames as RGB in one array; no other frame is converted.
+
+    Args:
+        names: What frames are asked for by; distinct, in the order of the result.
+        size: Width and height, pixels, that all frames get before they are turned upright; also
+            when they change on the way.
+        reformatter: Kept between calls; setting one up costs as much as converting a frame.
+        allocate: Makes `rgb`.
+
+    Attributes:
+        rgb: uint8 (N, H, W, 3).
+        missing: The names of frames not yet taken.
+    """
+
+    def __init__(
+        self,
+        names: Sequence[int],
+        size: tuple[int, int],
+        reformatter: VideoReformatter,
+        allocate: Allocate = allocate_pixels,
+    ) -> None:
+        self.rgb: npt.NDArray[np.uint8] = np.empty((0, 0, 0, 3), dtype=np.uint8)
+        self.missing = set(names)
+        self._positions = {name: position for position, name in enumerate(names)}
+        self._width, self._height = size
+        self._reformatter = reformatter
+        self._allocate = allocate
+
+    @property
+    def first_missing(self) -> int:
+        """Position in the result of the first frame not yet taken."""
+        return min((self._positions[name] for name in self.missing), default=0)
+
+    def take(self, named_frames: Iterable[tuple[int | None, VideoFrame]]) -> None:
+        """Convert the missing ones among these frames; stop when none is missing."""
+        for name, frame in named_frames:
+            if name in self.missing:
+                self._put(self._positions[name], frame)
+                self.missing.remove(name)
+                if not self.missing:
+                    return
+
+    def _put(self, position: int, frame: VideoFrame) -> None:
+        rgb = read_pixels(frame, self._reformatter, (self._width, self._height))
+        upright = orientation_of(frame).apply(rgb)  # (H, W, 3)
+        if not len(self.rgb):
+            self.rgb = self._allocate((len(self._positions), *upright.shape))
+        self.rgb[position] = upright
+
+
+def read_pixels(
+    frame: VideoFrame, reformatter: VideoReformatter, size: tuple[int, int]
+) -> npt.NDArray[np.uint8]:
+    """A decoded frame as 8-bit RGB for a plain screen, not yet upright.
+
+    Args:
+        frame: As the decoder gave it.
+        reformatter: Kept between frames.
+        size: Width and height that it is scaled to, pixels.
+
+    Shape:
+        uint8 (height, width, 3).
+    """
+    colours, (width, height) = colours_of(frame), size
+    kind = "rgb24" if colours.are_plain else "rgb48le"
+    rgb = reformatter.reformat(frame, width=width, height=height, format=kind, threads=1)
+    if colours.are_plain:
+        return rgb.to_ndarray().view(np.uint8)
+    return to_plain(rgb.to_ndarray().view(np.uint16), colours)

@@ -18,10 +18,9 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 from torch import Tensor
 
-from video_uniformer.data.decoding.frame_collector import Images
 from video_uniformer.data.decoding.full_decode import SequentialDecoding
 from video_uniformer.data.decoding.interface import Video, VideoError
-from video_uniformer.data.decoding.pyav_reader import PyAVVideo
+from video_uniformer.data.decoding.pyav_reader import Images, PyAVVideo
 from video_uniformer.data.decoding.scaling import scaled_size
 from video_uniformer.data.decoding.streams import (
     open_container,

@@ -12,6 +12,7 @@ from av.stream import Discard, Disposition
 from av.video.stream import VideoStream
 from torch import Tensor
 
+from video_uniformer.data.decoding.encryption import is_encrypted
 from video_uniformer.data.decoding.interface import VideoError
 
 _PLAY_LISTS = {"concat", "dash", "hls", "imf", "sdp"}  # texts that name other files
@@ -48,8 +49,10 @@ def prepare_stream(container: InputContainer, path: Path) -> VideoStream:
         path: Named in messages.
 
     Raises:
-        VideoError: There is no video stream, or no decoder for it.
+        VideoError: There is no video stream, no decoder for it, or it is encrypted.
     """
+    if is_encrypted(path, container.format.name):
+        raise VideoError(f"{path}: encrypted, expected a video that can be seen without a key")
     streams = video_streams(container)
     if not streams:
         raise VideoError(f"{path}: no video stream, expected one")

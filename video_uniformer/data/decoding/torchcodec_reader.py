@@ -46,5 +46,4 @@ def open_with_torchcodec(path: Path) -> PlainVideo:
         track=track,
         num_listed=len(reader),
         read=read,
-        asked_for="torchcodec",
     )

@@ -1,6 +1,7 @@
 """Videos of a list as tensors: sampler x decoder x transform."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,8 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from video_uniformer.data.annotations import Annotations
-from video_uniformer.data.decoding import Video, VideoError
-from video_uniformer.data.video.reader import (
-    BadVideoPolicy,
-    Reading,
-    VideoReader,
-)
+from video_uniformer.data.video.policy import BadVideoPolicy
+from video_uniformer.data.video.reader import Reading, VideoReader
 from video_uniformer.data.video.sampling import Sampler
 from video_uniformer.outcomes import SKIPPED, SUBSTITUTED
 
@@ -76,7 +73,6 @@ class VideoDataset(Dataset[dict[str, Any]]):
         self.reader = VideoReader(policy, decoder)
         self._frame_counts = {} if frame_counts is None else frame_counts(root=root)
         self._damage = {} if damage is None else damage(root=root)
-        self._needs_times = _needs_times(sampler)
         self._substitutes = policy.on_bad_video == "substitute"
 
     def __len__(self) -> int:
@@ -109,24 +105,16 @@ class VideoDataset(Dataset[dict[str, Any]]):
                 other = (index + step) % len(self)
                 instead = self._read_seeded(other, (*place, attempt))
                 if instead.status != SKIPPED:
-                    stand_in = Reading(instead.frames, SUBSTITUTED, reading.problem)
-                    return stand_in, self.samples[other].label
+                    instead = instead._replace(status=SUBSTITUTED, problem=reading.problem)
+                    return instead, self.samples[other].label
         return reading, self.samples[index].label
 
     def _read_seeded(self, index: int, place: tuple[int, ...]) -> Reading:
         """Read a clip, with the generator left where the transform goes on from."""
         path = self.samples[index].path
-
-        def pick(video: Video) -> Tensor:
-            if len(video) == 0:
-                raise VideoError(f"{path}: no frame can be shown, expected a video")
-            _seed_generator(*place)
-            times = video.times if self._needs_times else None
-            return video.frames(self.sampler(len(video), times))
-
         return self.reader.read(
             path,
-            pick,
+            _SeededSampler(self.sampler, place),
             num_frames=self._frame_counts.get(path),
             damage=self._damage.get(path, ""),
         )
@@ -138,14 +126,20 @@ class VideoDataset(Dataset[dict[str, Any]]):
         return torch.zeros(shape, dtype=torch.uint8)
 
 
-def _needs_times(sampler: Sampler) -> bool:
-    """Whether a sampler goes by time; asking a process for times that nobody uses would cost."""
-    with torch.random.fork_rng(devices=[]):
-        try:
-            sampler(1)
-        except ValueError:
-            return True
-    return False
+@dataclass(frozen=True)
+class _SeededSampler:
+    """A sampler that seeds the generator first, so that every try at a video draws the same."""
+
+    sampler: Sampler
+    seeds: tuple[int, ...]
+
+    @property
+    def needs_times(self) -> bool:
+        return self.sampler.needs_times
+
+    def __call__(self, total_frames: int, times: Tensor | None = None, /) -> Tensor:
+        _seed_generator(*self.seeds)
+        return self.sampler(total_frames, times)
 
 
 def _seed_generator(*parts: int) -> None:

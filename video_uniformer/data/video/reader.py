@@ -1,26 +1,25 @@
-"""What a run does with videos that cannot be read, and the list of those that it sets aside."""
+"""Reading the frames that a sampler chooses, as a policy for bad videos says."""
 
 import errno
-import json
 import os
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from datetime import datetime, timezone
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from video_uniformer.data.decoding.guard.deadline import DeadlineError, DecodeGuard, KilledError
 from video_uniformer.data.decoding.interface import system_errno
 from video_uniformer.data.decoding.opening import Video, VideoError, open_video
+from video_uniformer.data.video.policy import BadVideoPolicy
+from video_uniformer.data.video.quarantine import Quarantine
+from video_uniformer.data.video.sampling import Sampler
 from video_uniformer.outcomes import OK, SALVAGED, SKIPPED
-from video_uniformer.system.suggestions import did_you_mean
-
-CHOICES = ("raise", "skip", "substitute", "salvage")
 
 _RETRY_PAUSE_SECONDS = 1.0
+_MOST_BYTES = 1 << 28  # of several clips' frames at once
 _SHORTAGES = (
     errno.EMFILE,
     errno.ENFILE,
@@ -29,197 +28,21 @@ _SHORTAGES = (
 )  # of handles, memory, processes
 
 
-@dataclass(frozen=True)
-class BadVideoPolicy:
-    """What is done with a video that is missing, damaged, crashes its decoder or hangs it.
-
-    Attributes:
-        on_bad_video: "raise" ends the run with the video's name. "skip" leaves the video out of
-            losses and metrics, and counts it. "salvage" uses the intact frames of a damaged video,
-            and skips it where there are none. "substitute" takes another video of the list, in
-            training alone.
-        in_training: Instead of `on_bad_video` in training; None: the same.
-        budget: Share of a list, 0 to 1, that may be bad; the run ends when there are more.
-        quarantine: File that lists the videos that were set aside and are not opened again; None
-            remembers none. Delete a line to have its file tried again.
-        deadline_seconds: The longest wait for opening a video, and for each reading of frames; a
-            process beside each reader then decodes for it. None: any time.
-        retries: Further tries of a video, a second apart, for storage that fails now and then.
-
-    Raises:
-        ValueError: A field is outside what is said above.
-    """
-
-    on_bad_video: str = "raise"
-    in_training: str | None = None
-    budget: float = 0.05
-    quarantine: str | Path | None = None
-    deadline_seconds: float | None = None
-    retries: int = 0
-
-    def __post_init__(self) -> None:
-        _check_choice("on_bad_video", self.on_bad_video)
-        if self.in_training is not None:
-            _check_choice("in_training", self.in_training)
-        if not _is_number(self.budget) or not 0 <= self.budget <= 1:
-            raise ValueError(f"budget is {self.budget!r}, expected a share from 0 to 1 of the list")
-        seconds = self.deadline_seconds
-        if seconds is not None and not (_is_number(seconds) and seconds > 0):
-            raise ValueError(f"deadline_seconds is {seconds!r}, expected seconds above 0, or null")
-        if type(self.retries) is not int or self.retries < 0:
-            raise ValueError(f"retries is {self.retries!r}, expected a whole number >= 0")
-
-    def for_split(self, split: str) -> "BadVideoPolicy":
-        """The policy for one list of videos: "train", or one that is evaluated.
-
-        Raises:
-            ValueError: Evaluation is to substitute videos: its numbers would rest on others than
-                those listed.
-        """
-        if split == "train":
-            return replace(self, on_bad_video=self.in_training or self.on_bad_video)
-        if self.on_bad_video == "substitute":
-            raise ValueError(
-                f"on_bad_video is 'substitute' for {split!r}, where a video is never replaced, "
-                "expected raise, skip or salvage; in_training=substitute is for training alone"
-            )
-        return self
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _check_choice(name: str, value: str) -> None:
-    if value not in CHOICES:
-        hint = did_you_mean(value, CHOICES)
-        raise ValueError(f"{name} is {value!r}, expected one of {', '.join(CHOICES)}{hint}")
-
-
-class Quarantine:
-    """A file that lists bad videos, which any number of processes read and add to.
-
-    One JSON object a line: the video's absolute `path`, the `reason`, `when` (UTC) it was added,
-    and whether it `is_lost`: it hangs, or salvaging it was tried in vain. Lines are added whole,
-    and read as they come.
-
-    Args:
-        path: The file; made, with its folder, when the first video is added.
-
-    Raises:
-        ValueError: The file is something else, or cannot be written.
-    """
-
-    def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
-        self._reasons: dict[str, tuple[str, bool]] = {}
-        self._num_read = 0  # bytes
-        self._check_writable()
-        self._read_on()
-        if self._num_read and not self._reasons:
-            raise ValueError(f"quarantine is {self.path}, which lists no videos, expected its list")
-
-    def __len__(self) -> int:
-        """Number of videos listed."""
-        self._read_on()
-        return len(self._reasons)
-
-    def reason_for(self, path: str | Path, only_lost: bool = False) -> str | None:
-        """Why a video is listed, or None where it is not.
-
-        Args:
-            path: The video.
-            only_lost: Leave out those that may still be salvaged.
-        """
-        self._read_on()
-        # `Path.resolve` would follow links, and ask a disk that may be what stalls.
-        reason, is_lost = self._reasons.get(os.path.abspath(path), (None, True))  # noqa: PTH100
-        return reason if is_lost or not only_lost else None
-
-    def add(self, path: str | Path, reason: str, *, is_lost: bool = True) -> None:
-        """List a video, unless it is listed.
-
-        Args:
-            path: The video.
-            reason: What is wrong with it.
-            is_lost: It hangs, or salvaging it was tried in vain.
-
-        Raises:
-            ValueError: The file cannot be written.
-        """
-        if self.reason_for(path, only_lost=is_lost) is not None:
-            return
-        when = datetime.now(timezone.utc).isoformat(timespec="seconds")
-        name = os.path.abspath(path)  # noqa: PTH100
-        entry = {"path": name, "reason": reason, "when": when, "is_lost": is_lost}
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            # Unbuffered, so that a line is one write, which processes do not interleave.
-            with self.path.open("a+b", buffering=0) as file:
-                file.write(_line_break(file) + f"{json.dumps(entry)}\n".encode())
-        except OSError as error:
-            raise self._unwritable(error.strerror) from error
-        self._read_on()
-
-    def _check_writable(self) -> None:
-        place = next(p for p in (self.path, *self.path.absolute().parents) if p.exists())
-        if place == self.path and not place.is_file():
-            raise self._unwritable("it is no file")
-        if not os.access(place, os.W_OK):
-            raise self._unwritable("permission denied")
-
-    def _unwritable(self, why: str | None) -> ValueError:
-        return ValueError(
-            f"quarantine is {self.path}, which cannot be written ({why}), expected a file that "
-            "bad videos can be added to"
-        )
-
-    def _read_on(self) -> None:
-        """Take in what was added since the last look; start anew if lines were taken out."""
-        try:
-            size = self.path.stat().st_size
-        except (FileNotFoundError, NotADirectoryError):
-            size = 0
-        if size < self._num_read:
-            self._reasons, self._num_read = {}, 0
-        if size == self._num_read:
-            return
-        with self.path.open("rb") as file:
-            file.seek(self._num_read)
-            added = file.read()
-        self._num_read += added.rfind(b"\n") + 1
-        for line in added.splitlines():  # the last may lack its end, and is then read once more
-            self._take_in(line)
-
-    def _take_in(self, line: bytes) -> None:
-        try:
-            entry = json.loads(line)
-            path, reason = str(entry["path"]), str(entry["reason"])
-            is_lost = bool(entry.get("is_lost", True))
-        except (ValueError, KeyError, TypeError):  # torn, when a disk was full
-            return
-        if is_lost or path not in self._reasons:
-            self._reasons[path] = reason, is_lost
-
-
-def _line_break(file: BinaryIO) -> bytes:
-    """What is to be written ahead of a new line: an edited or torn file may lack its last break."""
-    if file.seek(0, os.SEEK_END) == 0:
-        return b""
-    file.seek(-1, os.SEEK_END)
-    return b"" if file.read(1) == b"\n" else b"\n"
-
-
 class Reading(NamedTuple):
-    """What was read of a video.
+    """What was read of a video; tensors are None where it is skipped.
 
     Attributes:
-        frames: uint8 (*indices, H, W, 3), or None where the video is skipped.
+        frames: uint8 (clips, T, H, W, 3); or what `per_clip` made of them.
+        indices: LongTensor (clips, T), the numbers of these frames.
+        times: float64 (clips, T), when they are shown: seconds from the video's first frame. None
+            too where the sampler does not go by time and nobody asked.
         status: Place in `STATUSES`.
         problem: What is wrong with the video; empty where nothing is.
     """
 
     frames: Tensor | None
+    indices: Tensor | None
+    times: Tensor | None
     status: int
     problem: str
 
@@ -245,8 +68,10 @@ class VideoReader:
     ) -> None:
         self._policy, self._decoder = policy, decoder
         self._open = opener
+        self._guard: DecodeGuard | None = None
         if policy.deadline_seconds is not None:
-            self._open = DecodeGuard(policy.deadline_seconds, opener=opener).open
+            self._guard = DecodeGuard(policy.deadline_seconds, opener=opener)
+            self._open = self._guard.open
         self._quarantine: Quarantine | None = None
         # A run that ends at the first bad video sets nothing aside, and asks each file anew.
         if policy.quarantine is not None and policy.on_bad_video != "raise":
@@ -255,22 +80,31 @@ class VideoReader:
     def read(
         self,
         path: Path,
-        pick: Callable[[Video], Tensor],
+        sampler: Sampler,
         *,
         num_frames: int | None = None,
         damage: str = "",
+        short_side: int | None = None,
+        with_times: bool = False,
+        per_clip: Callable[[Tensor], Tensor] | None = None,
     ) -> Reading:
-        """Read what `pick` takes from a video; it is called anew at every try.
+        """Read the frames that a sampler chooses, which is asked anew at every try.
 
         A video that fails goes on the quarantine list, unless it is merely absent or not ours to
         read: such a file may come back, and asking for it costs nothing.
 
         Args:
             path: The video.
-            pick: An open video -> frames.
+            sampler: Number of frames, and their times where it needs them -> indices (clips, T).
             num_frames: As for `open_video`.
             damage: What is known to be wrong with the video, which is then not read as it is:
                 decoders conceal some damage and say nothing.
+            short_side: As for `open_video`, pixels.
+            with_times: Fill `Reading.times` for any sampler; where a process decodes, asking it
+                costs a little.
+            per_clip: Called with the frames (1, T, H, W, 3) of each clip before the next is read,
+                such as an `eval_transform`; `Reading.frames` are then its results, joined. So no
+                more than one clip of large frames is in memory; small clips are read together.
 
         Raises:
             VideoError: The video is bad, and the policy is to raise.
@@ -279,28 +113,38 @@ class VideoReader:
         salvages = self._policy.on_bad_video == "salvage"
         listed = self._quarantine.reason_for(path, salvages) if self._quarantine else None
         if listed is not None:
-            return Reading(None, SKIPPED, listed)
+            return _skipped(listed)
+        request = _Request(path, sampler, short_side, with_times, per_clip)
         try:
             if damage:
                 raise VideoError(f"{path}: {damage}")
-            return Reading(self._read(path, pick, num_frames=num_frames)[0], OK, "")
+            return self._read(request, num_frames=num_frames)[0]
         except (VideoError, OSError) as error:
             if self._policy.on_bad_video == "raise" or _is_shortage(error):
                 raise
             failure = error
         # What hangs one decoder is left: a second wait could be as long as the first.
         if salvages and not isinstance(failure, DeadlineError):
-            return self._salvage(path, pick, _explain(path, failure))
+            return self._salvage(request, _explain(path, failure))
         return self._skip(path, failure, _explain(path, failure))
 
-    def _salvage(self, path: Path, pick: Callable[[Video], Tensor], problem: str) -> Reading:
+    def close(self) -> None:
+        """End the process that decodes, if there is one; a reading that waits for it fails.
+
+        Harmless when called again, and the reader can be used again.
+        """
+        if self._guard is not None:
+            self._guard.close()
+
+    def _salvage(self, request: "_Request", problem: str) -> Reading:
         try:
-            frames, lost = self._read(path, pick, salvage=True)
+            reading, lost = self._read(request, salvage=True)
         except (VideoError, OSError) as error:
             if _is_shortage(error):
                 raise
-            return self._skip(path, error, f"{problem}; not salvaged ({_explain(path, error)})")
-        return Reading(frames, SALVAGED, f"{problem}; {lost}" if lost else problem)
+            problem = f"{problem}; not salvaged ({_explain(request.path, error)})"
+            return self._skip(request.path, error, problem)
+        return reading._replace(status=SALVAGED, problem=f"{problem}; {lost}" if lost else problem)
 
     def _skip(self, path: Path, failure: Exception, problem: str) -> Reading:
         """Leave a video out, and list it where that will not change by itself."""
@@ -310,28 +154,88 @@ class VideoReader:
         if self._quarantine is not None and is_lasting:
             is_lost = is_hang or self._policy.on_bad_video == "salvage"
             self._quarantine.add(path, problem, is_lost=is_lost)
-        return Reading(None, SKIPPED, problem)
+        return _skipped(problem)
 
     def _read(
-        self,
-        path: Path,
-        pick: Callable[[Video], Tensor],
-        *,
-        salvage: bool = False,
-        num_frames: int | None = None,
-    ) -> tuple[Tensor, str]:
-        """The frames, and what a salvaged video lacks; with retries."""
+        self, request: "_Request", *, salvage: bool = False, num_frames: int | None = None
+    ) -> tuple[Reading, str]:
+        """What was read, and what a salvaged video lacks; with retries."""
         for retries_left in reversed(range(self._policy.retries + 1)):
             try:
                 with self._open(
-                    path, self._decoder, salvage=salvage, num_frames=num_frames
+                    request.path,
+                    self._decoder,
+                    salvage=salvage,
+                    short_side=request.short_side,
+                    num_frames=num_frames,
                 ) as video:
-                    return pick(video), video.salvaged
+                    reading = read_sampled(
+                        video,
+                        request.sampler,
+                        with_times=request.with_times,
+                        per_clip=request.per_clip,
+                    )
+                    return reading, video.salvaged
             except (VideoError, OSError):
                 if not retries_left:
                     raise
                 time.sleep(_RETRY_PAUSE_SECONDS)
         raise AssertionError("the last try returns or raises")
+
+
+class _Request(NamedTuple):
+    """What every try at a video has in common."""
+
+    path: Path
+    sampler: Sampler
+    short_side: int | None
+    with_times: bool
+    per_clip: Callable[[Tensor], Tensor] | None
+
+
+def read_sampled(
+    video: Video,
+    sampler: Sampler,
+    *,
+    with_times: bool = False,
+    per_clip: Callable[[Tensor], Tensor] | None = None,
+) -> Reading:
+    """Read the frames that a sampler chooses of an open video.
+
+    Args:
+        video: Whoever decodes it.
+        sampler: As for `VideoReader.read`.
+        with_times: As for `VideoReader.read`.
+        per_clip: As for `VideoReader.read`.
+
+    Raises:
+        VideoError: The video shows no frame, or one that is chosen is damaged.
+    """
+    if len(video) == 0:
+        raise VideoError(f"{video.path}: no frame can be shown, expected a video")
+    indices = sampler(len(video), video.times if sampler.needs_times else None)  # (clips, T)
+    if per_clip is None:
+        frames = video.frames(indices)  # (clips, T, H, W, 3)
+    else:
+        frames = torch.cat(list(_each_clip(video, indices, per_clip)))
+    times = video.times[indices] if sampler.needs_times or with_times else None
+    return Reading(frames, indices, times, OK, "")
+
+
+def _each_clip(
+    video: Video, indices: Tensor, per_clip: Callable[[Tensor], Tensor]
+) -> Iterator[Tensor]:
+    """What `per_clip` makes of each clip, with as many read at once as are small."""
+    first = video.frames(indices[:1])
+    at_once = max(1, _MOST_BYTES // first.nbytes)
+    yield per_clip(first)
+    del first  # its memory is that of the next
+    for start in range(1, len(indices), at_once):
+        yield from map(per_clip, video.frames(indices[start : start + at_once]).split(1))
+
+
+def _skipped(problem: str) -> Reading:
+    return Reading(None, None, None, SKIPPED, problem)
 
 
 def _is_shortage(error: Exception) -> bool:

@@ -9,6 +9,7 @@ same length, and takes the frames that are shown at those times.
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
@@ -23,13 +24,49 @@ _ROUNDING_FRAMES = 0.25  # but no more than this of the time from a frame to the
 
 
 class Sampler(Protocol):
-    """From the number of playable frames to frame numbers, LongTensor (clips, T).
+    """From the number of playable frames to frame numbers, LongTensor (clips, T)."""
 
-    `times` (total_frames), in seconds, is needed for sampling by time, and ignored otherwise.
-    """
+    @property
+    def needs_times(self) -> bool:
+        """Whether it is to be given the frames' times, which not every reader has at hand."""
 
     def __call__(self, total_frames: int, times: torch.Tensor | None = None, /) -> torch.Tensor:
-        """Choose frames of a video with `total_frames` playable frames."""
+        """Choose frames of a video with `total_frames` playable frames, shown at `times`, s."""
+
+
+@dataclass(frozen=True)
+class ClipSampler:
+    """A sampler that draws clips as by frame, and then counts in time or reorders where asked.
+
+    Attributes:
+        draw: Number of frames -> frame numbers (clips, T), as for a constant rate.
+        by: "frame", or "time": the frames shown when those of a constant rate would be.
+        order: One of `ORDERS`.
+
+    Raises:
+        ValueError: When called: there are no frames, or times are needed, and not one for each.
+    """
+
+    draw: Callable[[int], torch.Tensor]
+    by: str = "frame"
+    order: str = "in_order"
+
+    @property
+    def needs_times(self) -> bool:
+        """Whether it goes by time."""
+        return self.by == "time"
+
+    def __call__(self, total_frames: int, times: torch.Tensor | None = None, /) -> torch.Tensor:
+        """Choose frames of a video with `total_frames` playable frames, shown at `times`, s."""
+        clips = self.draw(total_frames)  # (clips, T)
+        if self.needs_times:
+            clips = shown_at(clips, _checked_times(times, total_frames))
+        if self.order == "still":
+            middle = clips.shape[1] // 2
+            return clips[:, middle : middle + 1].expand_as(clips)
+        if self.order == "shuffled":
+            return torch.stack([clip[torch.randperm(len(clip))] for clip in clips])
+        return clips
 
 
 def dense_clip(total_frames: int, start: float, *, num_frames: int, stride: int) -> torch.Tensor:
@@ -164,7 +201,7 @@ def train_sampler(spec: ClipSpec) -> Sampler:
         if spec.stride is None
         else partial(dense_random, num_frames=spec.num_frames, stride=spec.stride)
     )
-    return partial(_sample, draw=draw, by=spec.by, order="in_order")
+    return ClipSampler(draw, by=spec.by)
 
 
 def eval_sampler(
@@ -195,7 +232,7 @@ def eval_sampler(
             dense_uniform, num_frames=spec.num_frames, stride=spec.stride, num_clips=num_clips
         )
     )
-    return partial(_sample, draw=draw, by=spec.by, order=order)
+    return ClipSampler(draw, by=spec.by, order=order)
 
 
 def shown_at(frames: torch.Tensor, times: torch.Tensor) -> torch.Tensor:
@@ -216,26 +253,6 @@ def shown_at(frames: torch.Tensor, times: torch.Tensor) -> torch.Tensor:
     tolerance = torch.clamp(_ROUNDING_FRAMES * mean_step, max=_ROUNDING_SECONDS)
     wanted = frames * mean_step + tolerance
     return (torch.searchsorted(since_first, wanted.contiguous(), right=True) - 1).clamp(min=0)
-
-
-def _sample(
-    total_frames: int,
-    times: torch.Tensor | None = None,
-    /,
-    *,
-    draw: Callable[[int], torch.Tensor],
-    by: str,
-    order: str,
-) -> torch.Tensor:
-    clips = draw(total_frames)  # (clips, T)
-    if by == "time":
-        clips = shown_at(clips, _checked_times(times, total_frames))
-    if order == "still":
-        middle = clips.shape[1] // 2
-        return clips[:, middle : middle + 1].expand_as(clips)
-    if order == "shuffled":
-        return torch.stack([clip[torch.randperm(len(clip))] for clip in clips])
-    return clips
 
 
 def _checked_times(times: torch.Tensor | None, total_frames: int) -> torch.Tensor:

@@ -1,73 +1,21 @@
-"""Decoded frames to normalised views: the training and the test pipeline.
+"""Decoded frames to normalised views: the test pipeline, and what training shares with it.
 
-Training, in the published order: RandAugment on the uint8 frames at their stored size,
-normalisation, random resized crop, horizontal flip, random erasing. Every random number is drawn
-once per view and holds for all its frames, except the noise of erasing.
-Source: official `slowfast/datasets/kinetics.py`, `_aug_frame`.
+Torch alone, as inference should start without torchvision, which PyTorchVideo's transforms import;
+`short_side_scale` and `uniform_crop` are theirs to the last bit, as a test shows.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from types import MappingProxyType
-from typing import Any
 
 import torch
 import torch.nn.functional as F
-from pytorchvideo.transforms.functional import short_side_scale, uniform_crop
-from torchvision.transforms import RandomErasing, RandomResizedCrop
 
 from video_uniformer.clip import ClipSpec
-from video_uniformer.data.video.rand_augment import create_rand_augment
 
 VideoTransform = Callable[[torch.Tensor], torch.Tensor]
 """From uint8 (clips, T, H, W, 3) to float32 (V, C, T, H, W)."""
-
-_KINETICS: Mapping[str, Any] = MappingProxyType(
-    {"num_ops": 4, "magnitude": 7, "std": 0.5, "increasing": True}
-)
-
-
-def train_transform(
-    spec: ClipSpec,
-    *,
-    num_views: int = 2,
-    rand_augment: Mapping[str, Any] | None = _KINETICS,
-    flip_prob: float = 0.5,
-    erase_prob: float = 0.25,
-    scale: Sequence[float] = (0.08, 1.0),
-    ratio: Sequence[float] = (0.75, 1.3333),
-) -> VideoTransform:
-    """Augment as published; `num_views` above 1 is repeated augmentation, from one decoding.
-
-    Args:
-        spec: Size, normalisation and channel order.
-        num_views: Views per clip, each with its own draws.
-        rand_augment: Arguments of `create_rand_augment`, or None to leave it out.
-        flip_prob: Probability of the horizontal flip; 0 where classes differ in left and right.
-        erase_prob: Probability of random erasing.
-        scale: Smallest and largest area of the crop, as a share of the frame.
-        ratio: Smallest and largest width / height of the crop.
-
-    Returns:
-        A picklable callable, uint8 (clips, T, H, W, 3) -> float32 (V, 3, T, size, size) with
-        V = clips x `num_views`, the views of a clip side by side. It draws from torch's global
-        generator.
-
-    Raises:
-        ValueError: An argument is out of range; from the callable: frames of another type or shape.
-    """
-    _check_ranges(num_views, flip_prob, erase_prob, scale, ratio)
-    return partial(
-        _train_views,
-        spec=spec,
-        num_views=num_views,
-        augment=None if rand_augment is None else _create_checked(rand_augment),
-        crop=partial(RandomResizedCrop.get_params, scale=list(scale), ratio=list(ratio)),
-        flip_prob=flip_prob,
-        # Official: 100 tries to place the box; torchvision's 10 all fail once in 10**20 clips.
-        erase=RandomErasing(erase_prob, (0.02, 1 / 3), (0.3, 1 / 0.3), "random", inplace=True),
-    )
 
 
 def eval_transform(spec: ClipSpec, *, num_crops: int | None = None) -> VideoTransform:
@@ -94,81 +42,52 @@ def eval_transform(spec: ClipSpec, *, num_crops: int | None = None) -> VideoTran
     )
 
 
-def _check_ranges(
-    num_views: int,
-    flip_prob: float,
-    erase_prob: float,
-    scale: Sequence[float],
-    ratio: Sequence[float],
-) -> None:
-    if type(num_views) is not int or num_views < 1:
-        raise ValueError(f"num_views is {num_views!r}, expected a whole number >= 1")
-    for name, prob in (("flip_prob", flip_prob), ("erase_prob", erase_prob)):
-        if not 0 <= prob <= 1:
-            raise ValueError(f"{name} is {prob!r}, expected 0 to 1")
-    if len(scale) != 2 or not 0 < scale[0] <= scale[1] <= 1:
-        raise ValueError(f"scale is {scale!r}, expected two shares, 0 < smallest <= largest <= 1")
-    if len(ratio) != 2 or not 0 < ratio[0] <= ratio[1]:
-        raise ValueError(f"ratio is {ratio!r}, expected two numbers, 0 < smallest <= largest")
-
-
-def _create_checked(settings: Mapping[str, Any]) -> VideoTransform:
-    """`create_rand_augment` from a mapping, such as a config holds."""
-    known = ("num_ops", "magnitude", "std", "increasing", "prob")
-    if not isinstance(settings, Mapping) or not set(settings) <= set(known):
-        raise ValueError(
-            f"rand_augment is {settings!r}, expected None or a mapping with keys {known}"
-        )
-    return create_rand_augment(**settings)
-
-
-def _train_views(
-    frames: torch.Tensor,
-    *,
-    spec: ClipSpec,
-    num_views: int,
-    augment: VideoTransform | None,
-    crop: Callable[[torch.Tensor], tuple[int, int, int, int]],
-    flip_prob: float,
-    erase: VideoTransform,
-) -> torch.Tensor:
-    clips = _channels_first(frames, spec)
-    if augment is not None:
-        clips = clips.contiguous()
-    views = _empty_views(clips, num_views, spec)
-    for index, view in enumerate(views):
-        clip = clips[index // num_views]
-        if augment is not None:
-            clip = augment(clip)
-        top, left, height, width = crop(clip)
-        pixels = _to_float(clip[..., top : top + height, left : left + width])
-        # Official: normalises before cropping. The resize is linear with weights that sum to one,
-        # so normalising the fewer pixels after it is the same up to rounding.
-        pixels = F.interpolate(pixels, (spec.size, spec.size), mode="bilinear")
-        if torch.rand(()) < flip_prob:
-            pixels = pixels.flip(-1)
-        _normalise(pixels, spec, out=view)
-        # As one image of 3 x T channels, so that each frame gets its own noise.
-        erase(view.flatten(0, 1))
-    return views
-
-
 def _eval_views(frames: torch.Tensor, *, spec: ClipSpec) -> torch.Tensor:
-    clips = _channels_first(frames, spec)
-    views = _empty_views(clips, spec.num_crops, spec)
+    clips = channels_first(frames, spec)
+    views = empty_views(clips, spec.num_crops, spec)
     positions = (1,) if spec.num_crops == 1 else (0, 1, 2)
     for clip, crops in zip(clips, views.unflatten(0, (-1, spec.num_crops)), strict=True):
-        pixels = _to_float(clip)
-        # Official: frames that fit stay as they are; scaled, the long side could lose a pixel.
-        if min(pixels.shape[-2:]) != spec.size:
-            pixels = short_side_scale(pixels, spec.size)
+        # Frame by frame, as a clip of large frames would take four times its memory as float32.
+        pixels = torch.cat([_scaled_to_fit(frame[None], spec.size) for frame in clip], dim=1)
         for position, view in zip(positions, crops, strict=True):
             # Official: normalises before resizing; the same up to rounding, as in training.
-            _normalise(uniform_crop(pixels, spec.size, position), spec, out=view)
+            normalise(uniform_crop(pixels, spec.size, position), spec, out=view)
     return views
 
 
-def _channels_first(frames: torch.Tensor, spec: ClipSpec) -> torch.Tensor:
+def _scaled_to_fit(frame: torch.Tensor, size: int) -> torch.Tensor:
+    """uint8 (1, 3, H, W) -> float32 (3, 1, H', W') whose shorter side is `size`."""
+    pixels = to_float(frame)
+    # Official: frames that fit stay as they are; scaled, the long side could lose a pixel.
+    return pixels if min(pixels.shape[-2:]) == size else short_side_scale(pixels, size)
+
+
+def short_side_scale(pixels: torch.Tensor, size: int) -> torch.Tensor:
+    """Scale (C, T, H, W) bilinearly so that the shorter side is `size`, the longer rounded down."""
+    height, width = pixels.shape[-2:]
+    if width < height:
+        height, width = math.floor(height / width * size), size
+    else:
+        height, width = size, math.floor(width / height * size)
+    return F.interpolate(pixels, (height, width), mode="bilinear", align_corners=False)
+
+
+def uniform_crop(pixels: torch.Tensor, size: int, position: int) -> torch.Tensor:
+    """The square of `size` at the start (0), middle (1) or end (2) of the longer side.
+
+    Shape:
+        (..., H, W) -> (..., size, size); across the longer side it lies in the middle.
+    """
+    height, width = pixels.shape[-2:]
+    top, left = math.ceil((height - size) / 2), math.ceil((width - size) / 2)
+    if height > width:
+        top = (0, top, height - size)[position]
+    else:
+        left = (0, left, width - size)[position]
+    return pixels[..., top : top + size, left : left + size]
+
+
+def channels_first(frames: torch.Tensor, spec: ClipSpec) -> torch.Tensor:
     """The frames as (clips, T, 3, H, W), in the network's channel order."""
     shape = tuple(frames.shape)
     if frames.dtype != torch.uint8 or len(shape) != 5 or shape[-1] != 3 or 0 in shape:
@@ -180,17 +99,18 @@ def _channels_first(frames: torch.Tensor, spec: ClipSpec) -> torch.Tensor:
     return ordered.permute(0, 1, 4, 2, 3)
 
 
-def _empty_views(clips: torch.Tensor, views_per_clip: int, spec: ClipSpec) -> torch.Tensor:
+def empty_views(clips: torch.Tensor, views_per_clip: int, spec: ClipSpec) -> torch.Tensor:
+    """Room for the normalised views of all clips, (V, 3, T, size, size)."""
     num_clips, num_frames = clips.shape[:2]
     return torch.empty(num_clips * views_per_clip, 3, num_frames, spec.size, spec.size)
 
 
-def _to_float(clip: torch.Tensor) -> torch.Tensor:
+def to_float(clip: torch.Tensor) -> torch.Tensor:
     """(T, 3, H, W) -> contiguous float32 (3, T, H, W), values 0 to 255."""
     return clip.transpose(0, 1).to(torch.float32, memory_format=torch.contiguous_format)
 
 
-def _normalise(pixels: torch.Tensor, spec: ClipSpec, *, out: torch.Tensor) -> None:
+def normalise(pixels: torch.Tensor, spec: ClipSpec, *, out: torch.Tensor) -> None:
     """Write (pixels / 255 - mean) / std into `out`, both (3, T, H, W), in one pass."""
     mean, std = (torch.tensor(values).view(3, 1, 1, 1) for values in (spec.mean, spec.std))
     torch.addcmul(-mean / std, pixels, 1 / (255 * std), out=out)

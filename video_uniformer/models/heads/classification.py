@@ -4,6 +4,8 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
+from video_uniformer.models.folding import fold_into_next
+
 
 class ClassificationHead(nn.Module):
     """Mean over all positions, then a linear layer.
@@ -30,6 +32,10 @@ class ClassificationHead(nn.Module):
         pooled = self.drop(x.flatten(2).mean(2))
         return pooled if pre_logits else self.proj(pooled)
 
+    def fuse(self, norm: nn.Module) -> nn.Module:
+        """Fold the batch norm before this head into its linear layer; what takes its place."""
+        return fold_into_next(norm, self.proj) if isinstance(self.proj, nn.Linear) else norm
+
 
 class MapHead(nn.Module):
     """Neither pooling nor classifier: the map as it is, timm's `global_pool=""`.
@@ -41,6 +47,10 @@ class MapHead(nn.Module):
     def forward(self, x: Tensor, pre_logits: bool = False) -> Tensor:
         """The map, with `pre_logits` or without."""
         return x
+
+    def fuse(self, norm: nn.Module) -> nn.Module:
+        """The batch norm before this head, as it is: no layer here could take it in."""
+        return norm
 
 
 class TokenLabelHead(nn.Module):
@@ -76,6 +86,11 @@ class TokenLabelHead(nn.Module):
         tokens = x.flatten(2).transpose(1, 2)  # (B, N, D)
         return self.proj(self.drop(tokens.mean(1))), self.aux_proj(self.drop(tokens))
 
+    def fuse(self, norm: nn.Module) -> nn.Module:
+        """Fold the batch norm before this head into its linear layers; what takes its place."""
+        fold_into_next(norm, self.aux_proj)
+        return fold_into_next(norm, self.proj)
+
 
 class ClassTokenHead(nn.Module):
     """A classifier of the mean, and one of the class token for training light networks.
@@ -107,6 +122,10 @@ class ClassTokenHead(nn.Module):
     def forward_auxiliary(self, x: Tensor, cls: Tensor) -> tuple[Tensor, Tensor]:
         """Logits (B, K) of a map (B, D, ...) and of the class token (B, 1, D)."""
         return self(x), self.cls_proj(self.drop(self.cls_norm(cls.squeeze(1))))
+
+    def fuse(self, norm: nn.Module) -> nn.Module:
+        """Fold the batch norm before this head into its linear layer; what takes its place."""
+        return fold_into_next(norm, self.proj)
 
 
 Head = ClassificationHead | ClassTokenHead | TokenLabelHead | MapHead

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from pytorchvideo.layers.drop_path import DropPath
 from torch import Tensor, nn
 
+from video_uniformer.models.folding import Foldable, fold_into_next, fold_scale
 from video_uniformer.models.uniformer.layers import (
     BATCH_NORM,
     DPE,
@@ -16,6 +17,7 @@ from video_uniformer.models.uniformer.layers import (
     GlobalMHRA,
     LocalMHRA,
     add,
+    fuse_dpe,
     map_to_tokens,
     tokens_to_map,
 )
@@ -31,7 +33,24 @@ def scale(gamma: nn.Parameter | None, branch: Tensor) -> Tensor:
     return branch if gamma is None else gamma * branch
 
 
-class LocalBlock(nn.Module):
+class ScaledBlock(Foldable):
+    """What the blocks with one relation have in common: a DPE, and a layer scale per branch."""
+
+    gamma_1: nn.Parameter | None
+    gamma_2: nn.Parameter | None
+    dpe: nn.Module
+    mhra: nn.Module
+    ffn: FFN
+
+    def fuse(self) -> None:
+        """Fold the layer scales into the branches' last layers, and `x +` into the DPE's kernel."""
+        fold_scale(self.gamma_1, self.mhra.get_submodule("proj"))
+        fold_scale(self.gamma_2, self.ffn.fc2)
+        self.gamma_1 = self.gamma_2 = None
+        self.dpe = fuse_dpe(self.dpe)
+
+
+class LocalBlock(ScaledBlock):
     """UniFormer block of stages 1 and 2: DPE, local MHRA and FFN on the map, batch-normalised.
 
     Args:
@@ -71,8 +90,14 @@ class LocalBlock(nn.Module):
         x = add(x, self.drop_path(scale(self.gamma_1, self.mhra(self.norm1(x)))))
         return add(x, self.drop_path(scale(self.gamma_2, self.ffn(self.norm2(x)))))
 
+    def fuse(self) -> None:
+        """As its base, and fold the norms into the branches' first layers."""
+        self.norm1 = fold_into_next(self.norm1, self.mhra.get_submodule("value"))
+        self.norm2 = fold_into_next(self.norm2, self.ffn.fc1)
+        super().fuse()
 
-class GlobalBlock(nn.Module):
+
+class GlobalBlock(ScaledBlock):
     """UniFormer block of stages 3 and 4: DPE on the map, global MHRA and FFN on its tokens.
 
     Args:
@@ -139,7 +164,7 @@ class GlobalBlock(nn.Module):
         return joined.flatten(3, 4).flatten(1, 2)[:, :height, :width].flatten(1, 2)
 
 
-class DividedBlock(nn.Module):
+class DividedBlock(Foldable):
     """A global block for videos that relates tokens along time first, then within each frame.
 
     Official: slowfast/models/uniformer.py, `SplitSABlock`; no weights are published for it. The
@@ -189,3 +214,7 @@ class DividedBlock(nn.Module):
         tokens = (frame_tokens.flatten(0, 1) + related).unflatten(0, (batch, frames)).flatten(1, 2)
         tokens = tokens + self.drop_path(self.ffn(self.norm2(tokens)))  # (B, N, D)
         return tokens_to_map(tokens, shape)
+
+    def fuse(self) -> None:
+        """Fold `x +` into the DPE's kernel."""
+        self.dpe = fuse_dpe(self.dpe)

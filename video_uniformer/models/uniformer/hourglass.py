@@ -17,7 +17,7 @@ from pytorchvideo.layers.drop_path import DropPath
 from torch import Tensor, nn
 from torch.fx import Proxy
 
-from video_uniformer.models.uniformer.blocks import layer_scale_parameter, scale
+from video_uniformer.models.uniformer.blocks import ScaledBlock, layer_scale_parameter, scale
 from video_uniformer.models.uniformer.layers import (
     DPE,
     FFN,
@@ -111,7 +111,7 @@ class RankingMHRA(nn.Module):
         return self.proj(attended.transpose(1, 2).flatten(2)), affinity.mean(1).squeeze(1)
 
 
-class HourglassBlock(nn.Module):
+class HourglassBlock(ScaledBlock):
     """A global block that relates only the class token, the best tokens and a mean of the rest.
 
     Args:

@@ -14,9 +14,10 @@ from torch import Tensor, nn
 from torch.fx import Proxy
 from torch.nn.grad import conv3d_weight
 
+from video_uniformer.models.folding import Foldable, fold_into_conv
+
 CONV: dict[int, Callable[..., nn.Module]] = {2: nn.Conv2d, 3: nn.Conv3d}
 BATCH_NORM: dict[int, Callable[..., nn.Module]] = {2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
-BATCH_NORM_EPS = 1e-5  # PyTorch's default, which the published networks keep
 MEMORY_FORMAT = {2: torch.channels_last, 3: torch.channels_last_3d}
 
 
@@ -122,7 +123,7 @@ class PatchEmbed(nn.Module):
         return self.norm(self.proj(x).movedim(1, -1)).movedim(-1, 1)
 
 
-class ConvStem(nn.Module):
+class ConvStem(Foldable):
     """Shrink the input to a quarter by two overlapping convolutions with batch norms.
 
     UniFormer (arXiv 2201.09450), the stem of S† and of the light networks. The second convolution
@@ -150,8 +151,13 @@ class ConvStem(nn.Module):
         x = gelu(self.norm1(self.conv1(x)))
         return self.norm2(self.conv2(x))
 
+    def fuse(self) -> None:
+        """Fold both norms into the convolutions before them."""
+        self.norm1 = fold_into_conv(self.conv1, self.norm1)
+        self.norm2 = fold_into_conv(self.conv2, self.norm2)
 
-class ConvEmbed(nn.Module):
+
+class ConvEmbed(Foldable):
     """Halve a map of an image by an overlapping convolution, then batch-normalise it.
 
     UniFormer (arXiv 2201.09450), between the stages of S†.
@@ -172,6 +178,10 @@ class ConvEmbed(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Embed (B, in_dim, H, W) -> (B, D, H/2, W/2)."""
         return self.norm(self.proj(x))
+
+    def fuse(self) -> None:
+        """Fold the norm into the convolution."""
+        self.norm = fold_into_conv(self.proj, self.norm)
 
 
 class DPE(nn.Module):
@@ -195,6 +205,17 @@ class DPE(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Add the embedding to (B, D, ...)."""
         return add(x, self.conv(x))
+
+
+def fuse_dpe(dpe: nn.Module) -> nn.Module:
+    """The convolution of a DPE, with one more tap of its kernel that adds the input itself."""
+    if not isinstance(dpe, DPE):
+        return dpe  # it is that convolution already
+    tap = dpe.conv.get_parameter("weight")[:, 0]
+    for size in tap.shape[1:]:
+        tap = tap.select(1, size // 2)
+    tap += 1  # (D,), the middle of each channel's kernel
+    return dpe.conv
 
 
 class LocalMHRA(nn.Module):

@@ -7,13 +7,14 @@ Li et al., "UniFormer: Unified Transformer for Efficient Spatiotemporal Represen
 `object_detection/mmdet/models/backbones/uniformer.py` (stage maps); one definition serves all.
 """
 
-import inspect
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
+from dataclasses import replace
+from typing import NamedTuple, TypeVar
 
 from torch import Tensor, nn
 
+from video_uniformer.description import Description, NetworkArguments, task_of
+from video_uniformer.models.folding import Foldable
 from video_uniformer.models.heads.classification import (
     ClassificationHead,
     ClassTokenHead,
@@ -28,25 +29,27 @@ from video_uniformer.models.uniformer.layers import BATCH_NORM, MEMORY_FORMAT
 from video_uniformer.models.uniformer.stages import StageOptions, build_stages, run_stages
 from video_uniformer.models.uniformer.timm_protocol import TimmProtocol
 from video_uniformer.models.uniformer.variants import Variant, find_variant
-from video_uniformer.weights.arguments import resolve_arguments
-from video_uniformer.weights.loading import load_weights
-from video_uniformer.weights.pretrained import HubModule
-from video_uniformer.weights.reading import open_checkpoint
 
 
-def from_config(config: Mapping[str, Any]) -> Any:
-    """The network with this `config`, randomly initialised; see `create_uniformer`.
+class Described(nn.Module):
+    """A network that knows what it is.
 
-    Raises:
-        ValueError: it holds something else than arguments of the builder, or one out of range.
+    Attributes:
+        description: What built it, and what is known of its weights; empty for one that was not
+            built by arguments.
     """
-    known = inspect.signature(create_uniformer).parameters.keys() - {"weights"}
-    if unknown := sorted(config.keys() - known):
-        raise ValueError(f"config holds {unknown}, expected arguments of create_uniformer only")
-    return create_uniformer(**config)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.description = Description()
+
+    @property
+    def config(self) -> NetworkArguments:
+        """The arguments that build this network."""
+        return self.description.network
 
 
-class UniFormer(TimmProtocol, HubModule):
+class UniFormer(TimmProtocol, Described, Foldable):
     """The four-stage backbone with a classification head, for videos or images.
 
     UniFormer (arXiv 2201.04676), "Overall architecture". Answers to timm as its own networks
@@ -67,8 +70,6 @@ class UniFormer(TimmProtocol, HubModule):
     Raises:
         ValueError: an argument or an input's shape is out of range.
     """
-
-    from_config = staticmethod(from_config)
 
     def __init__(
         self,
@@ -113,9 +114,12 @@ class UniFormer(TimmProtocol, HubModule):
                 f"global_pool is {global_pool!r}, expected 'avg', or '' without classes"
             )
         self.num_classes, self.global_pool = num_classes, global_pool
-        if "num_classes" in self.config:
-            self.config["num_classes"] = num_classes
-        self.facts = {k: v for k, v in self.facts.items() if k != "class_names"}
+        built = self.config
+        if "num_classes" in built:
+            built = NetworkArguments(**{**built, "num_classes": num_classes})
+        self.description = replace(
+            self.description, task=task_of(built), network=built, class_names=None
+        )
         make_head = self._head_type if num_classes else ClassificationHead
         self.head: Head = MapHead()
         if global_pool:
@@ -167,14 +171,22 @@ class UniFormer(TimmProtocol, HubModule):
         maps, ranking = run_stages(self.stages, x, self.ndim, self.in_chans)
         return self._auxiliary(self.norm(maps[-1]), ranking)
 
-    def forward(self, x: Tensor) -> Any:
-        """Logits (B, K) of clips (B, 3, T, H, W) or images (B, 3, H, W)."""
+    def forward(self, x: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        """Logits (B, K) of clips (B, 3, T, H, W) or images (B, 3, H, W).
+
+        In training, of a network with an auxiliary classifier, the pair of `forward_auxiliary`
+        unless `set_auxiliary_training` says otherwise.
+        """
         maps, ranking = run_stages(self.stages, x, self.ndim, self.in_chans)
         last = self.norm(maps[-1])
         has_auxiliary = isinstance(self.head, ClassTokenHead | TokenLabelHead)
         if self.training and self.auxiliary_training and has_auxiliary:
             return self._auxiliary(last, ranking)
         return self.head(last)
+
+    def fuse(self) -> None:
+        """Fold the final norm into the head's linear layers."""
+        self.norm = self.head.fuse(self.norm)
 
     def _auxiliary(self, last: Tensor, ranking: Ranking | None) -> tuple[Tensor, Tensor]:
         if isinstance(self.head, ClassTokenHead) and ranking is not None:
@@ -184,7 +196,7 @@ class UniFormer(TimmProtocol, HubModule):
         raise ValueError("the network has no auxiliary classifier; xxs, xs and token_labels have")
 
 
-class UniFormerMaps(HubModule):
+class UniFormerMaps(Described):
     """The four-stage image backbone for dense tasks: a layer norm on every stage map.
 
     Official: object_detection/mmdet/models/backbones/uniformer.py. The map before the norm feeds
@@ -200,8 +212,6 @@ class UniFormerMaps(HubModule):
     Raises:
         ValueError: an argument or an input's shape is out of range.
     """
-
-    from_config = staticmethod(from_config)
 
     def __init__(self, variant: Variant, options: StageOptions) -> None:
         super().__init__()
@@ -232,102 +242,89 @@ def _init_weights(module: nn.Module) -> None:
         module.start_without_time()
 
 
-def create_uniformer(  # noqa: PLR0913 (one builder for the whole family)
-    variant: str | None = None,
-    *,
-    ndim: int | None = None,
-    num_classes: int | None = None,
-    drop_path_rate: float = 0.0,
-    head_dim: int | None = None,
-    layer_scale: float | None = None,
-    attention: str | None = None,
-    window_size: int | None = None,
-    embed_frames: int | None = None,
-    token_labels: bool | None = None,
-    in_chans: int | None = None,
-    drop_rate: float = 0.0,
-    features_only: bool = False,
-    checkpoint_blocks: Sequence[int] = (0, 0, 0, 0),
-    weights: str | Path | Mapping[str, object] | None = None,
-) -> Any:
-    """Build a UniFormer by name, or as its weights ask for it.
+Network = TypeVar("Network", UniFormer, UniFormerMaps)
 
-    Args:
-        variant: A key of `VARIANTS`; None for that of `weights`, or "small". As for the other
-            arguments below whose default is None: what is given wins over what the weights say.
-        ndim: 3 for videos (B, 3, T, H, W), the default, or 2 for images (B, 3, H, W). Image weights
-            are inflated into a video network.
-        num_classes: K; 0 for pooled features; default: the published 400 (videos), 1000 (images).
-        drop_path_rate: Rate of the last block; rises linearly from 0 at the first.
-        head_dim: Channels per attention head; default: the variant's as published.
-        layer_scale: Initial value of the factors on the branches of the blocks (of stages 3 and 4
-            only in small, small_plus and base); default: none but for large, 1e-6.
-        attention: What the blocks of stages 3 and 4 relate. "global" (default): all tokens. For
-            images also "window": in stage 3 those of a window; "hybrid": the same, but in every
-            fourth block all. The same weights fit all three. For videos also "divided": along time,
-            then within each frame.
-        window_size: Cells along a side of a window; default 14.
-        embed_frames: Frames that the patch embeds of stages 2 to 4 of a video network span: 1
-            (default) or 3.
-        token_labels: Whether a second classifier reads every token (images, token labeling).
-        in_chans: Channels of the input; default 3.
-        drop_rate: Probability with which training drops a feature before the classifier.
-        features_only: Give the four stage maps, each through a layer norm of its own, in place of
-            logits: the form for dense tasks (images).
-        checkpoint_blocks: How many first blocks of each stage recompute their activations.
-        weights: A file, the name of a release (`video-uniformer-zoo` lists them),
-            "hf://owner/repo[/file]", or a state dict.
 
-    Returns:
-        A `UniFormer`, or a `UniFormerMaps` with `features_only`, in training mode; randomly
-        initialised without `weights`. `network.config` holds these arguments.
+class Kinds(NamedTuple):
+    """The classes that `build_network` makes networks of, theirs or those derived from them."""
+
+    classifier: Callable[..., UniFormer] = UniFormer
+    maps: Callable[..., UniFormerMaps] = UniFormerMaps
+
+
+DEFAULTS = NetworkArguments(
+    variant="small",
+    ndim=3,
+    num_classes=None,
+    drop_path_rate=0.0,
+    head_dim=None,
+    layer_scale=None,
+    attention="global",
+    window_size=14,
+    embed_frames=1,
+    token_labels=False,
+    in_chans=3,
+    drop_rate=0.0,
+    features_only=False,
+    checkpoint_blocks=(0, 0, 0, 0),
+)
+
+
+def complete_arguments(given: NetworkArguments) -> NetworkArguments:
+    """All arguments of a network, what is not given as the default.
 
     Raises:
-        ValueError: an unknown variant, an argument out of range, or weights that do not fit.
+        ValueError: there is one that the builder does not know.
     """
-    given = {
-        "variant": variant,
-        "ndim": ndim,
-        "num_classes": num_classes,
-        "head_dim": head_dim,
-        "layer_scale": layer_scale,
-        "attention": attention,
-        "window_size": window_size,
-        "embed_frames": embed_frames,
-        "token_labels": token_labels,
-        "in_chans": in_chans,
-    }
-    checkpoint = None if weights is None else open_checkpoint(weights)
-    config = resolve_arguments(given, checkpoint, features_only=features_only)
-    config |= {
-        "drop_path_rate": drop_path_rate,
-        "drop_rate": drop_rate,
-        "features_only": features_only,
-        "checkpoint_blocks": list(checkpoint_blocks),
-    }
-    network = _build(config)
-    network.config = config
-    if checkpoint is not None:
-        load_weights(network, checkpoint)
-    return network
+    if unknown := sorted(given.keys() - DEFAULTS.keys()):
+        raise ValueError(f"config holds {unknown}, expected arguments of create_uniformer only")
+    arguments = NetworkArguments(**{**DEFAULTS, **given})
+    arguments["checkpoint_blocks"] = list(arguments["checkpoint_blocks"])
+    if arguments["features_only"]:
+        arguments["token_labels"], arguments["num_classes"] = False, 0
+    if arguments["num_classes"] is None:
+        arguments["num_classes"] = 1000 if arguments["ndim"] == 2 else 400
+    return arguments
 
 
-def _build(config: dict[str, Any]) -> UniFormer | UniFormerMaps:
-    row = find_variant(config["variant"])
-    head_dim = config["head_dim"]
-    if head_dim is None and config["token_labels"]:
+def build_network(given: NetworkArguments, kinds: Kinds | None = None) -> UniFormer | UniFormerMaps:
+    """Build a network, randomly initialised, in training mode.
+
+    Args:
+        given: What is absent is as in `DEFAULTS`; see `NetworkArguments`.
+        kinds: Classes to build it of; default: those of this file.
+
+    Raises:
+        ValueError: an unknown argument or variant, or an argument out of range.
+    """
+    arguments, kinds = complete_arguments(given), kinds or Kinds()
+    row, num_classes = find_variant(arguments["variant"]), arguments["num_classes"]
+    head_dim, layer_scale = arguments["head_dim"], arguments["layer_scale"]
+    if head_dim is None and arguments["token_labels"]:
         head_dim = row.token_label_head_dim
     row = row._replace(
         head_dim=row.head_dim if head_dim is None else head_dim,
-        layer_scale=row.layer_scale if config["layer_scale"] is None else config["layer_scale"],
+        layer_scale=row.layer_scale if layer_scale is None else layer_scale,
     )
-    options = StageOptions(**{name: config[name] for name in StageOptions._fields})
-    if config["features_only"]:
-        return UniFormerMaps(row, options)
-    return UniFormer(
-        row,
-        options,
-        num_classes=config["num_classes"],
-        token_labels=config["token_labels"],
-        drop_rate=config["drop_rate"],
+    options = StageOptions(
+        ndim=arguments["ndim"],
+        drop_path_rate=arguments["drop_path_rate"],
+        attention=arguments["attention"],
+        window_size=arguments["window_size"],
+        embed_frames=arguments["embed_frames"],
+        checkpoint_blocks=arguments["checkpoint_blocks"],
+        in_chans=arguments["in_chans"],
     )
+    network: UniFormer | UniFormerMaps
+    if arguments["features_only"]:
+        network = kinds.maps(row, options)
+    else:
+        network = kinds.classifier(
+            row,
+            options,
+            num_classes=num_classes,
+            token_labels=arguments["token_labels"],
+            drop_rate=arguments["drop_rate"],
+        )
+    network.description = Description(task=task_of(arguments), network=arguments)
+    return network

@@ -11,9 +11,7 @@ from video_uniformer.models.recompute import run_block
 from video_uniformer.models.uniformer.blocks import DividedBlock, GlobalBlock, LocalBlock
 from video_uniformer.models.uniformer.hourglass import HourglassBlock, Ranking, pool_scores
 from video_uniformer.models.uniformer.layers import MEMORY_FORMAT, ConvEmbed, ConvStem, PatchEmbed
-from video_uniformer.models.uniformer.variants import Variant
-
-ATTENTIONS = ("global", "window", "hybrid", "divided")
+from video_uniformer.models.uniformer.variants import ATTENTIONS, Variant
 
 # What these ask of shapes only a tensor can answer: `torch.fx` calls them as they are.
 torch.fx.wrap("pool_scores")

@@ -7,6 +7,9 @@ from torch import Tensor, nn
 
 from video_uniformer.models.uniformer.stages import run_stages
 
+# A pattern of names, whose numbers are the group's place, and what timm puts in or after them.
+_Group = tuple[str, tuple[int, ...] | None]
+
 REDUCTIONS = (4, 8, 16, 32)  # of height and width, at the four stages
 
 
@@ -41,9 +44,9 @@ class TimmProtocol(nn.Module):
         for stage in stages:
             stage.num_checkpointed = len(stage.blocks) if enable else 0
 
-    def group_matcher(self, coarse: bool = False) -> dict[str, Any]:
+    def group_matcher(self, coarse: bool = False) -> dict[str, str | list[_Group]]:
         """Which parameters belong together, by name, for learning rates that decay by layer."""
-        blocks: list[tuple[str, tuple[int, ...] | None]] = [
+        blocks: list[_Group] = [
             (r"^stages\.(\d+)\.(?:patch_embed|cls_)", (0,)),
             (r"^stages\.(\d+)\.blocks\.(\d+)", None),
             (r"^norm\.", (99999,)),  # timm's number of what comes last

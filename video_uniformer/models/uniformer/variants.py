@@ -34,6 +34,9 @@ class Variant(NamedTuple):
     token_label_head_dim: int | None = None
 
 
+ATTENTIONS = ("global", "window", "hybrid", "divided")
+"""Kinds of attention in stages 3 and 4; the stages say what each is."""
+
 _SMALL_DIMS = (64, 128, 320, 512)
 
 VARIANTS = {

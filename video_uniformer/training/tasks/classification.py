@@ -2,8 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -14,13 +13,20 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from video_uniformer.models.view_fusion import FUSIONS, fuse_views
+from video_uniformer.clip import ClipSpec
+from video_uniformer.description import (
+    KEY,
+    Description,
+    NetworkArguments,
+    check_fusion,
+    plain_values,
+    read_description,
+    said_in,
+)
+from video_uniformer.models.view_fusion import fuse_views
 from video_uniformer.outcomes import SKIPPED, SUBSTITUTED
 from video_uniformer.training.callbacks.bad_videos import problems_of
 from video_uniformer.training.metrics.scores import ScoreTable, VideoScores
-
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
 
 Batch = Mapping[str, Any]
 
@@ -39,7 +45,7 @@ class VideoClassification(LightningModule):
             the mean of both losses.
         optimizer: network -> optimiser.
         schedule: (optimiser, steps_per_epoch=, num_epochs=) -> scheduler, stepped at every step.
-        clip: How videos become clips: a dataclass of plain values, stored in every checkpoint.
+        clip: How videos become clips; stored in every checkpoint.
         mixing: (clips, labels) -> (clips, soft labels (N, K)), or None for plain labels.
         fusion: How the views of a video are averaged: "logits" (published) or "probabilities".
         init: Weights to start from: a file or a published name; None starts at random.
@@ -60,18 +66,16 @@ class VideoClassification(LightningModule):
         *,
         optimizer: Callable[[nn.Module], Optimizer],
         schedule: Callable[..., LRScheduler],
-        clip: "DataclassInstance",
+        clip: ClipSpec,
         mixing: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None = None,
         fusion: str = "logits",
         init: str | None = None,
         load_weights: Callable[..., object] | None = None,
     ) -> None:
         super().__init__()
-        if fusion not in FUSIONS:
-            raise ValueError(f"fusion is {fusion!r}, expected one of {', '.join(FUSIONS)}")
         self.network = network
         self.clip = clip
-        self.fusion = fusion
+        self.fusion = check_fusion(fusion)
         self.class_names: list[str] = []
         self.tables: dict[str, ScoreTable] = {}
         self._optimizer, self._schedule, self._mixing = optimizer, schedule, mixing
@@ -164,12 +168,14 @@ class VideoClassification(LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Describe the classifier in plain values, so that the file needs no config."""
-        checkpoint["classifier"] = {
-            "network": dict(self.network.config),  # type: ignore[arg-type]
-            "clip": asdict(self.clip),
-            "class_names": self.class_names,
-            "fusion": self.fusion,
-        }
+        description = Description(
+            task="video_classification",
+            network=self._arguments(),
+            input=self.clip,
+            class_names=tuple(self.class_names) or None,
+            fusion=self.fusion,
+        )
+        checkpoint[KEY] = plain_values(description)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuse to go on from a checkpoint of another network.
@@ -177,8 +183,9 @@ class VideoClassification(LightningModule):
         Raises:
             ValueError: the checkpoint's network is not this one, or it says nothing of a network.
         """
-        theirs = checkpoint.get("classifier", {}).get("network", {})
-        ours: Mapping[str, Any] = self.network.config  # type: ignore[assignment]
+        said = read_description(said_in(checkpoint) or {}, str(self.trainer.ckpt_path))
+        theirs: Mapping[str, object] = said.network
+        ours: Mapping[str, object] = self._arguments()
         for name in ("variant", "num_classes", "head_dim"):
             if name in ours and theirs.get(name) != ours[name]:
                 raise ValueError(
@@ -186,6 +193,10 @@ class VideoClassification(LightningModule):
                     f"{theirs.get(name)!r}, expected {ours[name]!r} as in this training; "
                     "task.init=FILE starts a new training from the weights of another"
                 )
+
+    def _arguments(self) -> NetworkArguments:
+        """The network's own; a module's attributes have no types."""
+        return cast(NetworkArguments, self.network.config)
 
     def _score(self, batch: Batch) -> None:
         video = batch["video"]

@@ -16,7 +16,8 @@ from trouble import Stub, is_gone, numbers, open_stub
 from video_uniformer.data.decoding import Video, VideoError, open_video
 from video_uniformer.data.decoding.guard.deadline import DeadlineError, DecodeGuard
 
-DEADLINE = 1
+PATIENCE = 30  # far less than the thousand seconds of a hang
+DEADLINE = 3  # a busy machine takes part of it to begin
 
 
 @pytest.fixture
@@ -32,7 +33,14 @@ def strict() -> Iterator[DecodeGuard]:
         yield guard
 
 
-@pytest.mark.parametrize("decoder", ["auto", "pyav"])
+@pytest.fixture
+def patient() -> Iterator[DecodeGuard]:
+    """A guard that waits, and an opener that crashes when told to."""
+    with DecodeGuard(PATIENCE, opener=open_stub) as guard:
+        yield guard
+
+
+@pytest.mark.parametrize("decoder", ["decord", "pyav"])
 def test_a_guarded_video_is_the_video(
     decoder: str, guard: DecodeGuard, video_file: Callable
 ) -> None:
@@ -214,23 +222,23 @@ def test_a_hang_while_opening_ends_at_the_deadline(strict: DecodeGuard) -> None:
     start = time.monotonic()
     with pytest.raises(DeadlineError) as caught:
         strict.open("/x/hangs while opening")
-    assert time.monotonic() - start < DEADLINE + 1
-    message = "/x/hangs while opening: no answer within 1 s while opening it"
+    assert time.monotonic() - start < PATIENCE
+    message = "/x/hangs while opening: no answer within 3 s while opening it"
     assert str(caught.value) == message
 
 
 def test_a_hang_while_reading_ends_at_the_deadline(strict: DecodeGuard) -> None:
     with strict.open("/x/hangs while reading") as video:
         start = time.monotonic()
-        with pytest.raises(DeadlineError, match=r"within 1 s while decoding frames 2 to 7$"):
+        with pytest.raises(DeadlineError, match=r"within 3 s while decoding frames 2 to 7$"):
             video.frames([[2, 7], [3, 4]])
-        assert time.monotonic() - start < DEADLINE + 1
+        assert time.monotonic() - start < PATIENCE
 
 
 def test_a_hang_while_asked_for_times_ends_at_the_deadline(strict: DecodeGuard) -> None:
     with (
         strict.open("hangs while timing") as video,
-        pytest.raises(DeadlineError, match=r"within 1 s while listing its frames$"),
+        pytest.raises(DeadlineError, match=r"within 3 s while listing its frames$"),
     ):
         _ = video.times
 
@@ -247,23 +255,23 @@ def test_a_late_decoder_is_killed_and_replaced(strict: DecodeGuard, video_file: 
 
 
 @pytest.mark.parametrize("moment", ["opening", "reading"])
-def test_a_crash_is_reported_with_its_signal(moment: str, strict: DecodeGuard) -> None:
+def test_a_crash_is_reported_with_its_signal(moment: str, patient: DecodeGuard) -> None:
     with pytest.raises(VideoError) as caught:
-        strict.open(f"/x/aborts while {moment}").frames([0])
+        patient.open(f"/x/aborts while {moment}").frames([0])
     assert str(caught.value) == f"/x/aborts while {moment}: the decoder crashed (signal 6)"
     assert not isinstance(caught.value, DeadlineError)
-    strict.open("good").frames([0])
+    patient.open("good").frames([0])
 
 
-def test_an_exit_is_reported_with_its_status(strict: DecodeGuard) -> None:
+def test_an_exit_is_reported_with_its_status(patient: DecodeGuard) -> None:
     with pytest.raises(VideoError, match=r"the decoder ended its process \(status 3\)"):
-        strict.open("exits while opening")
+        patient.open("exits while opening")
 
 
-def test_an_exception_that_no_decoder_should_raise_names_the_file(strict: DecodeGuard) -> None:
+def test_an_exception_that_no_decoder_should_raise_names_the_file(patient: DecodeGuard) -> None:
     message = r"^/x/errs while opening: the decoder failed \(RuntimeError: out of luck\)"
     with pytest.raises(VideoError, match=message):
-        strict.open("/x/errs while opening")
+        patient.open("/x/errs while opening")
 
 
 @pytest.mark.parametrize("trouble", ["hangs", "aborts", "exits", "errs"])
@@ -274,27 +282,36 @@ def test_trouble_with_closing_is_not_the_next_videos(trouble: str, strict: Decod
         assert video.frames([0]).shape == (1, 2, 2, 3)
 
 
-def test_a_child_that_was_killed_meanwhile_is_replaced(strict: DecodeGuard) -> None:
-    with strict.open("good"):
+def test_a_child_that_was_killed_meanwhile_is_replaced(patient: DecodeGuard) -> None:
+    with patient.open("good"):
         pass
-    os.kill(strict.child_pid or 0, signal.SIGKILL)
-    with strict.open("good") as video:
+    os.kill(patient.child_pid or 0, signal.SIGKILL)
+    with patient.open("good") as video:
         video.frames([0])
 
 
-def test_an_interrupted_wait_leaves_the_guard_usable(strict: DecodeGuard) -> None:
+def test_an_interrupted_wait_leaves_the_guard_usable() -> None:
+    parent = os.getpid()
+
     def interrupt(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
+    def opener(path: str, decoder: str, **options: object) -> Video:
+        if path == "hangs":
+            os.kill(parent, signal.SIGALRM)  # not by a clock, which may strike before the wait
+            time.sleep(1000)
+        return Stub(Path(path))
+
     before = signal.signal(signal.SIGALRM, interrupt)
-    signal.setitimer(signal.ITIMER_REAL, 0.1)
     try:
-        with pytest.raises(KeyboardInterrupt):
-            strict.open("hangs while opening")
+        with DecodeGuard(PATIENCE, opener=opener) as guard:
+            guard.open("good").close()
+            with pytest.raises(KeyboardInterrupt):
+                guard.open("hangs")
+            with guard.open("good") as video:
+                assert len(video) == 8
     finally:
         signal.signal(signal.SIGALRM, before)
-    with strict.open("good") as video:
-        assert len(video) == 8
 
 
 def test_what_the_child_logs_is_logged_here(caplog: pytest.LogCaptureFixture) -> None:

@@ -1,6 +1,7 @@
 """Damage that decoders conceal, and that they only complain of."""
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,7 +12,6 @@ import torch
 from video_uniformer.data.decoding import Video, VideoError, open_video
 from video_uniformer.data.decoding.guard import ffmpeg_stderr as complaints
 from video_uniformer.data.decoding.guard.deadline import DecodeGuard
-from video_uniformer.data.decoding.library_reader import PlainVideo
 
 DAMAGED = 28  # number of the packet
 
@@ -19,7 +19,9 @@ DAMAGED = 28  # number of the packet
 @pytest.fixture
 def damaged(encode: Callable[..., Path]) -> Path:
     """A file with one packet that is not what it was, in the middle of its slice."""
-    path = encode("a.mp4", gop=40, num_frames=40, size=(192, 128))
+    # One thread, so that the bytes are the same on every machine.
+    path = encode("a.mp4", gop=40, num_frames=40, size=(192, 128), options={"threads": "1"})
+    shutil.copy(path, path.with_name("intact.mp4"))
     with av.open(str(path)) as container:
         packets = [packet for packet in container.demux(video=0) if packet.size]
         place, size = packets[DAMAGED].pos or 0, packets[DAMAGED].size
@@ -36,19 +38,17 @@ def guard() -> Iterator[DecodeGuard]:
         yield guard
 
 
-@pytest.mark.parametrize("decoder", ["auto", "decord", "torchcodec"])
-def test_damage_that_a_decoder_conceals_is_found_by_pyav(
+@pytest.mark.parametrize("decoder", ["decord", "torchcodec"])
+def test_damage_that_a_decoder_may_conceal_is_found_by_pyav(
     decoder: str, guard: DecodeGuard, damaged: Path
 ) -> None:
-    if decoder != "auto":
-        pytest.importorskip(decoder)
-    intact = list(range(8))
-    with open_video(damaged, decoder) as video:
-        assert isinstance(video, PlainVideo)
-        concealed = video.frames(range(40))  # no word of it
+    pytest.importorskip(decoder)
+    with open_video(damaged.with_name("intact.mp4"), "pyav") as video:
+        truth = video.frames(range(8))
+    # Whether the library conceals the damage, as it mostly does, or refuses, is not the point: all
+    # that it says or returns makes PyAV read these frames.
     with guard.open(damaged, decoder) as video:
-        assert video.decoder in ("decord", "torchcodec")
-        assert torch.equal(video.frames(intact), concealed[intact])
+        assert torch.equal(video.frames(range(8)), truth)
         with pytest.raises(VideoError, match=r"a\.mp4: frame 31 is in the container, but dam"):
             video.frames(range(40))
 
@@ -56,9 +56,9 @@ def test_damage_that_a_decoder_conceals_is_found_by_pyav(
 def test_a_complaint_of_one_file_is_not_held_against_the_next(
     guard: DecodeGuard, damaged: Path, encode: Callable[..., Path]
 ) -> None:
-    with guard.open(damaged) as video, pytest.raises(VideoError):
+    with guard.open(damaged, "decord") as video, pytest.raises(VideoError):
         video.frames(range(40))
-    with guard.open(encode("b.mp4")) as video:
+    with guard.open(encode("b.mp4"), "decord") as video:
         video.frames(range(40))
         assert video.decoder == "decord"
 

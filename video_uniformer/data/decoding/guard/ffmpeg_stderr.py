@@ -2,7 +2,7 @@
 
 FFmpeg makes up what damage has destroyed, and its decoders in decord and torchcodec return such
 pictures as if nothing were wrong. All that tells of it is a line on standard error. A process that
-decodes for another (see `child`) has no other use for standard error, and listens to it.
+decodes for another (see `process`) has no other use for standard error, and listens to it.
 """
 
 import os

@@ -1,4 +1,23 @@
-"""What a process that wants videos decoded and its child that decodes say to each other."""
+"""What a process that wants videos decoded and its child that decodes say to each other.
+
+    reader (parent)                                   decoding process (child)
+
+    Open(path, ...)            ------------------->   opens the video
+                               <-------------------   Opened(num_frames, fps, origin)
+    ReadTimes()                ------------------->
+                               <-------------------   Times(seconds)
+    Read(indices, slot=0)      ------------------->   decodes into slot 0
+                               <-------------------   Frames(slot=0, shape, new_bytes)
+                               <- - - - - - - - - -   descriptor of slot 0, if new_bytes > 0
+    Close(), or another Open   ------------------->   closes the video
+
+    shared memory    slot 0: lent   slot 1: free   slot 2: free
+
+Every answer may be a `Failure` instead. A slot is lent as long as a tensor of the reader refers to
+it, and the reader names a free one in each `Read`; the child makes a slot's memory when it is first
+needed or its size no longer suits, and then hands over the descriptor. An answer that is late, or a
+line that ends, is the end of the child: the reader kills it, and forks another for the next video.
+"""
 
 from typing import Any, NamedTuple
 

@@ -1,37 +1,20 @@
-"""A process that decodes for its parent, and that its parent can kill.
+"""A process that decodes for its parent, under a deadline; `messages` shows their talk.
 
-A damaged file may hang a decoder inside C code that holds the interpreter, where neither a signal
-handler nor another thread gets a turn, or may abort the process. Both then befall a child process,
-while its parent waits with a clock. The child is forked: loader workers are daemons, which
-`multiprocessing` allows no children, and a fork has all imports done.
-
-In a process with several threads a fork leaves the child with their locks as they were. The child
-does nothing but decode, with objects that it makes itself and on one thread, so the locks to fear
-are the decoders' own: no other thread should decode at the moment when a child is made.
+It is a `ForkedChild`: a fork has all imports done.
 """
 
-import contextlib
-import ctypes
-import faulthandler
-import gc
 import logging
 import math
 import mmap
 import os
 import pickle
-import signal
-import socket
-import struct
 import sys
 import tempfile
-import time
-import warnings
 import weakref
 from collections.abc import Callable
+from functools import partial
 from multiprocessing.connection import Connection
 from multiprocessing.reduction import recv_handle, send_handle
-from multiprocessing.util import Finalize
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -55,9 +38,8 @@ from video_uniformer.data.decoding.guard.messages import (
     Times,
 )
 from video_uniformer.data.decoding.interface import Video, VideoError, system_errno
+from video_uniformer.system.processes import Ending, ForkedChild
 
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
-_REAP_SECONDS = 0.5
 _NUM_SLOTS = 3  # one being written, one that the parent works on, one that it is about to drop
 _SPARE_BYTES = 1 << 26  # memory beyond this and beyond four times the need is given back
 
@@ -75,34 +57,17 @@ class DecodeChild:
     """
 
     def __init__(self, opener: Callable[..., Video], deadline_seconds: float) -> None:
-        self.parent = os.getpid()
-        ours, theirs = socket.socketpair()
         self._num_requests = 0
         self._progress = memoryview(mmap.mmap(-1, 8)).cast("Q")  # shared with the child
-        with warnings.catch_warnings():
-            # Python 3.12 warns of threads, as every process with torch has them; see above.
-            warnings.simplefilter("ignore", DeprecationWarning)
-            self.pid = os.fork()
-        if self.pid == 0:
-            _live_as_child(self.parent, Connection(theirs.detach()), self._progress, opener)
-        theirs.close()
-        # The system's own clock; waiting with a selector would take a third of a request's time.
-        limit = struct.pack("ll", *divmod(math.ceil(1e6 * min(deadline_seconds, 1e9)), 10**6))
-        ours.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
-        self._line = Connection(ours.detach())
+        self._child = ForkedChild(partial(_serve, self._progress, opener))
+        self._child.limit_waits(deadline_seconds)
+        self.parent, self.pid, self._line = self._child.parent, self._child.pid, self._child.line
         self._memory: dict[int, mmap.mmap] = {}
         self._lent: dict[int, Callable[[], object]] = dict.fromkeys(range(_NUM_SLOTS), lambda: None)
-        # Also called when a worker of `multiprocessing` ends, where `atexit` is not.
-        self._finish = Finalize(self, _kill, args=(self.pid, self._line), exitpriority=10)
 
-    def end(self) -> tuple[str, bool]:
-        """Kill it, if it has not ended by itself; say how it ended, and whether it was killed."""
-        status = self._finish()
-        if status == -signal.SIGKILL:
-            return "the decoder was killed, as happens when memory runs out", True
-        if status is not None and status < 0:
-            return f"the decoder crashed (signal {-status})", False
-        return f"the decoder ended its process (status {status})", False
+    def end(self) -> Ending:
+        """Kill it, if it has not ended by itself, and tell how it ended."""
+        return self._child.end()
 
     def send(self, request: Request) -> None:
         """Send a request.
@@ -153,55 +118,6 @@ def _send(line: Connection, message: Request | Answer) -> None:
     line.send_bytes(pickle.dumps(message, pickle.HIGHEST_PROTOCOL))
 
 
-def _kill(pid: int, line: Connection) -> int | None:
-    """End a child; return its exit code, negative for a signal, where it can be had."""
-    line.close()
-    give_up = time.monotonic() + _REAP_SECONDS
-    with contextlib.suppress(ProcessLookupError, ChildProcessError):
-        os.kill(pid, signal.SIGKILL)  # what has died already keeps its exit code
-        # With a bound, as a process that waits for a stalled disk dies only when that answers.
-        while time.monotonic() < give_up:
-            ended, status = os.waitpid(pid, os.WNOHANG)
-            if ended:
-                return os.waitstatus_to_exitcode(status)
-            time.sleep(0.001)
-    return None
-
-
-def _live_as_child(
-    parent: int, line: Connection, progress: memoryview, opener: Callable[..., Video]
-) -> None:
-    """Answer requests until the line ends; never return into what the parent was doing."""
-    try:
-        _leave_parent(parent, line.fileno())
-        _serve(line, progress, opener)
-    except (EOFError, ConnectionError):
-        os._exit(0)
-    finally:
-        os._exit(1)
-
-
-def _leave_parent(parent: int, line: int) -> None:
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it died before it could be said
-        os._exit(0)
-    faulthandler.disable()
-    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
-        signal.signal(number, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches both; the parent decides
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
-    # Pipes and sockets would otherwise look open to whoever waits for their end.
-    for entry in list(Path("/dev/fd").iterdir()):
-        descriptor = int(entry.name)
-        if descriptor > 2 and descriptor != line:
-            with contextlib.suppress(OSError):  # the listing's own
-                os.close(descriptor)
-    listen()
-    gc.freeze()  # a collection would touch the parent's objects, and so copy their pages
-    torch.set_num_threads(1)
-
-
 class _LogList(logging.Handler):
     """Keeps what is logged for the parent to log, whose files the child has not open."""
 
@@ -213,9 +129,10 @@ class _LogList(logging.Handler):
         self.lines.append((record.name, record.levelno, record.getMessage()))
 
 
-def _serve(line: Connection, progress: memoryview, opener: Callable[..., Video]) -> None:
+def _serve(progress: memoryview, opener: Callable[..., Video], line: Connection) -> None:
     """Answer requests until the line ends, which raises `EOFError` or `ConnectionError`."""
-    desk = _Desk(opener)
+    listen()
+    session = _DecodingSession(opener)
     log = _LogList()
     decoding = logging.getLogger("video_uniformer.data.decoding")
     decoding.handlers, decoding.propagate = [log], False
@@ -223,21 +140,21 @@ def _serve(line: Connection, progress: memoryview, opener: Callable[..., Video])
         request = pickle.loads(line.recv_bytes())
         progress[0] += 1
         if isinstance(request, Close):
-            desk.close()
+            session.close()
             continue
         try:
-            content: Content = desk.answer(request)
+            content: Content = session.answer(request)
         except Exception as error:  # whatever it is, the parent is to know
             kind = VideoError if isinstance(error, VideoError) else type(error)
             content = Failure(kind.__name__, str(error), system_errno(error))
         _send(line, Answer(content, log.lines))
         log.lines = []
         if isinstance(content, Frames) and content.new_bytes:
-            desk.hand_over_memory(line)
+            session.hand_over_memory(line)
 
 
-class _Desk:
-    """Holds one open video and the memory that its frames are put in."""
+class _DecodingSession:
+    """What the child holds: one open video, and the memory that its frames are put in."""
 
     def __init__(self, opener: Callable[..., Video]) -> None:
         self._opener = opener

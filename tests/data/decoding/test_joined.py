@@ -1,0 +1,101 @@
+"""Joined recordings: a clock that goes back is no order, so frames are counted as they stand."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.joining import join, write_recording
+from video_uniformer.collection.scan.inspection import inspect_file
+from video_uniformer.data.decoding import open_video
+from video_uniformer.data.decoding.probe import probe_video
+from video_uniformer.data.decoding.pyav_reader import PyAVVideo
+
+# Suffix, codec and options of the encoder.
+KINDS = {
+    "ts": ("ts", "libx264", {"bf": "0"}),
+    "ts with B-frames": ("ts", "libx264", {"bf": "2"}),
+    "program stream": ("mpg", "mpeg2video", {}),
+    "flv": ("flv", "libx264", {"bf": "0"}),
+    "flv with B-frames": ("flv", "libx264", {"bf": "2"}),
+    "mkv": ("mkv", "libx264", {"bf": "0"}),
+    "mkv with B-frames": ("mkv", "libx264", {"bf": "2"}),
+    "webm": ("webm", "libvpx", {}),
+    "avi": ("avi", "mpeg4", {}),
+}
+
+
+def joined(folder: Path, kind: str, *, first_seconds: float = 0.0) -> Path:
+    """Frames that brighten from level 20 on, and behind them some from level 140 on."""
+    suffix, codec, options = KINDS[kind]
+    first = write_recording(folder / f"a.{suffix}", brightness=20, codec=codec, options=options)
+    second = write_recording(
+        folder / f"b.{suffix}",
+        brightness=140,
+        num_frames=20,
+        first_seconds=first_seconds,
+        codec=codec,
+        options=options,
+    )
+    return join(folder / f"joined.{suffix}", first, second)
+
+
+@pytest.mark.parametrize("first_seconds", [0.0, 0.71], ids=["same start", "overlap"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_all_frames_come_in_the_order_of_the_file(
+    kind: str, first_seconds: float, tmp_path: Path, decode_in_order: Callable
+) -> None:
+    path = joined(tmp_path, kind, first_seconds=first_seconds)
+    truth = torch.stack(list(decode_in_order(path)))
+    with open_video(path) as video:
+        assert len(video) == len(truth) == 50
+        assert torch.equal(video.frames(torch.arange(50)), truth)
+        assert torch.equal(video.frames([41, 3, 30]), truth[[41, 3, 30]])
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "avi"])
+def test_rate_is_that_of_the_parts_and_times_go_on(kind: str, tmp_path: Path) -> None:
+    with PyAVVideo(joined(tmp_path, kind)) as video:
+        assert video.num_parts == 2
+        assert video.fps == pytest.approx(25, rel=0.01)
+        assert torch.allclose(video.times, torch.arange(50).double() / 25, atol=0.05)
+        assert (video.times.diff() > 0).all()
+
+
+def test_parts_may_differ_in_size(tmp_path: Path) -> None:
+    first = write_recording(tmp_path / "a.ts", brightness=20)
+    second = write_recording(tmp_path / "b.ts", brightness=140, size=(192, 128))
+    with open_video(join(tmp_path / "joined.ts", first, second)) as video:
+        frames = video.frames([0, 29, 30, 59])
+    assert frames.shape == (4, 64, 96, 3)
+    levels = frames[:, 40:].float().mean(dim=(1, 2, 3))
+    assert torch.allclose(levels, torch.tensor([20.0, 49.0, 140.0, 169.0]), atol=3)
+
+
+@pytest.mark.parametrize("kind", ["ts", "mkv", "program stream"])
+def test_clock_that_leaps_ahead_leaves_the_rate(kind: str, tmp_path: Path) -> None:
+    path = joined(tmp_path, kind, first_seconds=3600)
+    with PyAVVideo(path) as video:
+        assert (len(video), video.num_parts) == (50, 1)
+        assert video.fps == pytest.approx(25, rel=0.01)
+        assert float(video.times[-1]) == pytest.approx(49 / 25, abs=0.05)
+
+
+def test_still_of_a_minute_keeps_its_time(encode: Callable) -> None:
+    times = [*range(0, 800, 40), *range(60_000, 60_800, 40)]
+    with PyAVVideo(encode("still.mp4", times=times)) as video:
+        assert float(video.times[-1]) == pytest.approx(60.76)
+
+
+@pytest.mark.parametrize("kind", ["ts", "flv", "mkv with B-frames"])
+def test_probe_and_scan_say_that_recordings_are_joined(kind: str, tmp_path: Path) -> None:
+    path = joined(tmp_path, kind)
+    assert probe_video(path).num_parts == 2
+    report = inspect_file(path)
+    assert (report.status, report.num_frames, report.num_parts) == ("ok", 50, 2)
+
+
+def test_one_recording_is_one_part(encode: Callable) -> None:
+    for name in ("a.ts", "a.mkv", "a.mp4", "a.flv"):
+        assert probe_video(encode(name)).num_parts == 1

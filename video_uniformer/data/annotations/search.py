@@ -1,0 +1,251 @@
+"""Videos found by looking: what folders hold, and what the globs of a command line stand for."""
+
+import fnmatch
+import glob
+import logging
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from video_uniformer.system.file_kinds import (
+    AUDIO,
+    OTHER,
+    PICTURE,
+    PICTURE_SUFFIXES,
+    TEXT,
+    VIDEO,
+    choose_pictures,
+    is_video_name,
+    kind_of,
+    kinds_of,
+    suffix_of,
+)
+from video_uniformer.system.printable import show_name
+
+_logger = logging.getLogger(__name__)
+_REASONS = {
+    PICTURE: "pictures",
+    AUDIO: "sound",
+    TEXT: "text",
+    OTHER: "unknown",
+}
+_BESIDE_FRAMES = "not of the format of most frames"
+_SHOWN_KINDS = 8
+
+Inside = frozenset[tuple[int, int]]
+
+
+class LeftOut:
+    """The files that a search has left out, counted by suffix and reason; hidden ones aside.
+
+    Attributes:
+        counts: Number of files by (suffix, reason).
+    """
+
+    def __init__(self) -> None:
+        self.counts: Counter[tuple[str, str]] = Counter()
+
+    def __len__(self) -> int:
+        return self.counts.total()
+
+    def __str__(self) -> str:
+        """Such as `left out 3 files: 2 .txt (text), 1 .m4a (sound)`."""
+        parts = [
+            f"{count} {suffix or 'without a suffix'} ({reason})"
+            for (suffix, reason), count in self.counts.most_common(_SHOWN_KINDS)
+        ]
+        more = ", ..." if len(self.counts) > _SHOWN_KINDS else ""
+        files = "1 file" if len(self) == 1 else f"{len(self)} files"
+        return show_name(f"left out {files}: {', '.join(parts)}{more}")
+
+    def add(self, names: Iterable[str], reason: str) -> None:
+        """Count files."""
+        self.counts.update((suffix_of(name), reason) for name in names)
+
+    def remove(self, files: Iterable[Path]) -> None:
+        """Count these no longer."""
+        texts = (file for file in files if kind_of(file) in _REASONS)
+        self.counts -= Counter((suffix_of(file.name), _REASONS[kind_of(file)]) for file in texts)
+
+    def log(self, place: Path | str) -> None:
+        """Say in one line what was left out of a place, if anything was."""
+        if len(self):
+            _logger.warning("%s: %s", show_name(str(place)), self)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    # DirEntry.is_dir() raises on a link that points to itself; Path.is_dir() says no.
+    return entry.is_dir(follow_symlinks=False) or (entry.is_symlink() and Path(entry).is_dir())
+
+
+def list_folder(folder: Path) -> tuple[list[str], list[str]]:
+    """Return the sorted names of the folders and of the files in a folder, without hidden ones.
+
+    Raises:
+        FileNotFoundError: There is no such folder.
+    """
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{folder}: no such folder, expected one with videos")
+    folders: list[str] = []
+    files: list[str] = []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if not entry.name.startswith("."):
+                (folders if _is_folder(entry) else files).append(entry.name)
+    return sorted(folders), sorted(files)
+
+
+def pick_videos(folder: Path, names: Sequence[str], left_out: LeftOut) -> list[str]:
+    """The video files among the files of a folder; the others are counted."""
+    videos = []
+    for name, kind in zip(names, kinds_of(folder, names), strict=True):
+        if kind == VIDEO:
+            videos.append(name)
+        else:
+            left_out.add([name], _REASONS[kind])
+    return videos
+
+
+def is_frame_folder(folder: Path, names: Sequence[str], left_out: LeftOut) -> bool:
+    """Tell whether a folder of these files is a video, one picture a frame; count its others.
+
+    Args:
+        folder: Which is not read.
+        names: Its files, no videos among them.
+        left_out: Counts its files besides the frames, if it is one.
+    """
+    frames = set(choose_pictures(names))
+    if not frames:
+        return False
+    others = [name for name in names if name not in frames]
+    beside = [name for name in others if suffix_of(name) in PICTURE_SUFFIXES]
+    left_out.add(beside, _BESIDE_FRAMES)
+    pick_videos(folder, sorted(set(others).difference(beside)), left_out)
+    return True
+
+
+def find_videos(folder: Path, left_out: LeftOut, inside: Inside = frozenset()) -> Iterator[Path]:
+    """Find all video files below a folder, sorted; links are followed, but not in circles.
+
+    Args:
+        folder: Where to begin.
+        left_out: Counts the other files.
+        inside: Device and inode of the folders that the search is in; the recursion's own.
+
+    Raises:
+        FileNotFoundError: There is no such folder.
+    """
+    folders, files = list_folder(folder)
+    status = folder.stat()
+    identity = (status.st_dev, status.st_ino)
+    if identity in inside:
+        return
+    yield from (folder / name for name in pick_videos(folder, files, left_out))
+    for name in folders:
+        yield from find_videos(folder / name, left_out, inside | {identity})
+
+
+def find_samples(folder: Path, left_out: LeftOut, inside: Inside = frozenset()) -> Iterator[Path]:
+    """Find all videos below a folder: files and folders of frames, and what is called like one.
+
+    A folder whose name ends as a video's, and one that cannot be listed, are given too, so that
+    whoever opens them says what is wrong.
+
+    Args:
+        folder: Where to begin.
+        left_out: Counts the other files.
+        inside: As for `find_videos`.
+    """
+    try:
+        status = folder.stat()
+        folders, files = list_folder(folder)
+    except OSError:
+        yield folder
+        return
+    identity = (status.st_dev, status.st_ino)
+    if identity in inside:
+        return
+    outside = LeftOut()
+    videos = set(pick_videos(folder, files, outside))
+    if not videos and not folders and is_frame_folder(folder, files, left_out):
+        yield folder
+        return
+    left_out.counts.update(outside.counts)
+    if not videos and not folders and is_video_name(folder.name):
+        yield folder
+    for name in sorted((*videos, *folders)):
+        if name in videos:
+            yield folder / name
+        else:
+            yield from find_samples(folder / name, left_out, inside | {identity})
+
+
+def expand_paths(arguments: Sequence[str]) -> Iterator[Path]:
+    """The videos that files, folders and globs stand for, sorted within each argument.
+
+    What exists is taken literally, the leading folders of a glob included: `videos [2020]/*.mp4`
+    finds the files of the folder `videos [2020]`. A folder stands for all video files below it, and
+    where there are none, for all folders of frames; what it holds besides is logged, in one line.
+    What matches nothing, and a folder without videos, is given as it is, for the reader to refuse.
+
+    Args:
+        arguments: As a user gives them, globs unexpanded; `**` stands for any depth.
+    """
+    for argument in arguments:
+        matches = sorted(dict.fromkeys(_match(argument))) or [Path(argument)]
+        left_out = LeftOut()
+        found: dict[Path, None] = {}
+        for path in matches:
+            found.update(dict.fromkeys(_expand(path, left_out)))
+        left_out.log(argument)
+        yield from found
+
+
+def _expand(path: Path, left_out: LeftOut) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    besides = LeftOut()
+    videos = sorted(find_videos(path, besides))
+    if not videos:
+        besides = LeftOut()
+        videos = sorted(find_samples(path, besides))
+    left_out.counts.update(besides.counts)
+    return videos or [path]
+
+
+def _match(argument: str) -> Iterator[Path]:
+    path = Path(argument)
+    if path.exists() or not glob.has_magic(argument):
+        return iter([path])
+    anchor, parts = (path.anchor, path.parts[1:]) if path.anchor else ("", path.parts)
+    return _match_parts(Path(anchor), parts)
+
+
+def _match_parts(folder: Path, parts: Sequence[str]) -> Iterator[Path]:
+    """Match the parts of a glob one by one; a part that exists stands for itself."""
+    if not parts:
+        yield folder
+        return
+    part, *rest = parts
+    if not glob.has_magic(part) or (folder / part).exists():
+        if (folder / part).exists():
+            yield from _match_parts(folder / part, rest)
+    elif part == "**":
+        yield from _match_parts(folder, rest or ["*"])
+        # Not `Path.glob`: it lists hidden folders, too.
+        for inner in glob.iglob("**/", root_dir=folder, recursive=True):  # noqa: PTH207
+            yield from _match_parts(folder / inner, rest or ["*"])
+    else:
+        for name in _list_names(folder, part):
+            yield from _match_parts(folder / name, rest)
+
+
+def _list_names(folder: Path, pattern: str) -> list[str]:
+    """Names in a folder that match; hidden ones match a pattern that begins with a dot."""
+    try:
+        names = [entry.name for entry in folder.iterdir()]
+    except OSError:  # no folder, or one that may not be read
+        return []
+    shows_hidden = pattern.startswith(".")
+    return [n for n in fnmatch.filter(names, pattern) if shows_hidden or not n.startswith(".")]

@@ -1,0 +1,62 @@
+"""A picture file of any kind as upright 8-bit RGB."""
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+from PIL.ExifTags import Base as ExifTag
+from PIL.JpegImagePlugin import JpegImageFile
+
+from video_uniformer.data.decoding.orientation import orientation_from_exif
+from video_uniformer.data.decoding.scaling import scaled_size
+
+_MOST = 0xFFFF  # of 16 bits; 257 times the most of 8 bits
+
+
+def read_picture(path: Path, *, short_side: int | None = None) -> npt.NDArray[np.uint8]:
+    """Read a picture as uint8 RGB (H, W, 3), upright as its Exif orientation says.
+
+    Grey of 16 bits, such as depth, keeps its order: 0 ... 65535 become 0 ... 255. Colours of 16
+    bits lose the lower eight. Transparency is left out: colours are those that are stored. CMYK
+    becomes RGB without a profile.
+
+    Args:
+        path: A file of any kind that Pillow reads; of several pictures the first is taken.
+        short_side: Pixels that larger pictures are scaled down to; None leaves them as they are.
+
+    Raises:
+        ValueError: The picture's values have no range that could become 0 ... 255.
+        Exception: The file is damaged; Pillow raises many types.
+    """
+    with Image.open(path) as picture:
+        size = scaled_size(*picture.size, short_side)
+        if size != picture.size:
+            # A JPEG is decoded at a fraction of its size where that is large enough.
+            picture.draft("RGB", size)
+        picture.load()
+        if not isinstance(picture, JpegImageFile):  # Pillow turns TIFF upright while it loads
+            size = scaled_size(*picture.size, short_side)
+        orientation = orientation_from_exif(picture.getexif().get(ExifTag.Orientation))
+        image = _to_rgb(picture)
+        if size != image.size:
+            image = image.resize(size, Image.Resampling.BILINEAR)
+        return np.ascontiguousarray(orientation.apply(np.asarray(image)))
+
+
+def _to_rgb(picture: Image.Image) -> Image.Image:
+    """Convert a picture of any mode without a look at what is transparent."""
+    if picture.mode == "F":
+        raise ValueError("its values are floating-point numbers, expected 8 or 16 bits")
+    if picture.mode.startswith("I"):
+        return Image.fromarray(_from_16_bits(np.asarray(picture))).convert("RGB")
+    picture.info.pop("transparency", None)  # Pillow warns of it, and the colours are what counts
+    return picture.convert("RGB")
+
+
+def _from_16_bits(grey: npt.NDArray[np.integer]) -> npt.NDArray[np.uint8]:
+    """Map 0 ... 65535 (H, W) to the nearest of 0 ... 255."""
+    values = grey.astype(np.int64)
+    if values.min() < 0 or values.max() > _MOST:
+        raise ValueError(f"its values are {values.min()} to {values.max()}, expected 0 to {_MOST}")
+    return ((values + 128) // 257).astype(np.uint8)

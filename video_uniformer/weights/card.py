@@ -1,0 +1,171 @@
+"""The model card of a network: what a person reads on the Hugging Face hub."""
+
+from collections.abc import Mapping
+
+from video_uniformer.clip import ImageSpec
+from video_uniformer.description import Description, NetworkArguments
+from video_uniformer.weights.hub import DEFAULT_FILE, SCHEME
+from video_uniformer.weights.releases import Release
+from video_uniformer.weights.zoo import find_release
+
+LIBRARY = "video-uniformer"
+PLACEHOLDER = "owner/repo"
+DATASETS = {
+    "in1k": "ImageNet-1K",
+    "k400": "Kinetics-400",
+    "k600": "Kinetics-600",
+    "ssv1": "Something-Something V1",
+    "ssv2": "Something-Something V2",
+    "ucf101": "UCF101",
+    "hmdb51": "HMDB51",
+}
+NUM_NAMES_SHOWN = 5
+# Arguments of the builder that a model card tells, unless they are as usual.
+_SHOWN: dict[str, object] = {
+    "variant": None,
+    "head_dim": None,
+    "layer_scale": None,
+    "attention": "global",
+    "embed_frames": 1,
+    "token_labels": False,
+}
+
+
+def model_card(description: Description, parameters: int, repo: str = PLACEHOLDER) -> str:
+    """The `README.md` of a repository on the hub: nothing but what is known of it.
+
+    Args:
+        description: As in `save_weights`, with all arguments of the network.
+        parameters: How many the network has.
+        repo: Owner and name of the repository, for the examples.
+    """
+    release = find_release(str(description.source))
+    network = description.network
+    kind = "video" if network["ndim"] == 3 else "image"
+    sections = [
+        f"# UniFormer, {_plain(network['variant'])}, for {kind}s",
+        "UniFormer ([2201.04676](https://arxiv.org/abs/2201.04676), "
+        "[2201.09450](https://arxiv.org/abs/2201.09450)) joins convolution and self-attention in "
+        f"one backbone: local token affinity in the shallow stages, global affinity in the deep.\n"
+        f"`{DEFAULT_FILE}` says itself how the network is built and, where it is known, what "
+        "it takes and which classes it names.",
+        _table(description, parameters),
+        _origin(description, release),
+        _usage(description, repo),
+    ]
+    return (
+        f"---\n{_metadata(description, release)}\n---\n\n"
+        + "\n\n".join(filter(None, sections))
+        + "\n"
+    )
+
+
+def _metadata(description: Description, release: Release | None) -> str:
+    """The YAML at the head of a card, by which the hub sorts."""
+    from huggingface_hub import ModelCardData  # late: it takes a second, and only cards need it
+
+    network = description.network
+    kind = "video" if network["ndim"] == 3 else "image"
+    features = "feature-extraction" if kind == "video" else "image-feature-extraction"
+    data = ModelCardData(
+        library_name=LIBRARY,
+        license="apache-2.0" if release else None,  # the authors'; of other weights it is not known
+        pipeline_tag=f"{kind}-classification" if network["num_classes"] else features,
+        tags=["uniformer", "pytorch", kind],
+        datasets=["imagenet-1k"] if release and release.dataset == "in1k" else None,
+        metrics=["accuracy"] if release and _is_of(release, network) else None,
+    )
+    return data.to_yaml()
+
+
+def _table(description: Description, parameters: int) -> str:
+    rows = {"parameters": f"{parameters:,}"}
+    network: Mapping[str, object] = description.network
+    rows |= {
+        name: f"`{_plain(network[name])}`"
+        for name, usual in _SHOWN.items()
+        if network.get(name, usual) not in (None, usual)
+    }
+    rows |= _input_rows(description)
+    names = description.class_names
+    if names:
+        shown = ", ".join(f"`{_plain(name)}`" for name in names[:NUM_NAMES_SHOWN])
+        rest = ", ..." if len(names) > NUM_NAMES_SHOWN else ""
+        rows["classes"] = f"{len(names)}, in this order: {shown}{rest}"
+    lines = ["| | |", "|---|---|", *(f"| {name} | {text} |" for name, text in rows.items())]
+    return "\n".join(lines)
+
+
+def _input_rows(description: Description) -> dict[str, str]:
+    spec = description.input
+    if spec is None:
+        return {}
+    channels = {"channels": spec.channel_order.upper()}
+    if isinstance(spec, ImageSpec):
+        return {"image": f"{spec.size} x {spec.size} pixels"} | channels
+    stride = spec.stride
+    picked = "one of each equal part of the video" if stride is None else f"stride {stride}"
+    views = f"{spec.num_clips} x {spec.num_crops}"
+    fusion = description.fusion or "logits"
+    return {
+        "clip": f"{spec.num_frames} frames ({picked}), {spec.size} x {spec.size} pixels",
+        **channels,
+        "views of a video (clips x crops)": f"{views}; {fusion} averaged",
+    }
+
+
+def _origin(description: Description, release: Release | None) -> str:
+    source = description.source
+    if release is None:
+        return f"The weights come from `{_plain(source)}`." if source else ""
+    if not _is_of(release, description.network):
+        return f"The weights were made from the authors' release `{release.name}`."
+    views = f", {release.frames}x{release.crops}x{release.clips}" if release.task == "video" else ""
+    return (
+        f"The weights come from the authors' release `{release.file}` (`{release.name}`, "
+        f"[link]({release.drive_url})), for which they published a top-1 accuracy of "
+        f"{release.top1:.1f} % on {DATASETS[release.dataset]} ({release.size} px{views})."
+    )
+
+
+def _is_of(release: Release, network: NetworkArguments) -> bool:
+    """Whether a network is the released one, as far as its shapes go."""
+    built: Mapping[str, object] = release.builder_arguments()
+    said: Mapping[str, object] = network
+    shapes = ("variant", "ndim", "num_classes", "token_labels")
+    return all(said.get(name) == built[name] for name in shapes)
+
+
+def _usage(description: Description, repo: str) -> str:
+    network, lines = description.network, []
+    if network["ndim"] == 3 and description.class_names:
+        lines = [
+            "```bash",
+            f"video-uniformer predict clip.mp4 --checkpoint {SCHEME}{repo}",
+            "```",
+            "",
+            "```python",
+            "from video_uniformer import load_classifier",
+            "",
+            f'classifier = load_classifier("{SCHEME}{repo}")',
+            'print(classifier("clip.mp4").top(5))',
+            "```",
+            "",
+        ]
+    name = "UniFormerMaps" if network.get("features_only") else "UniFormer"
+    shape = "(B, 3, T, H, W)" if network["ndim"] == 3 else "(B, 3, H, W)"
+    gives = "logits (B, K)" if network["num_classes"] else "features (B, D)"
+    gives = "four stage maps" if network.get("features_only") else gives
+    lines += [
+        "```python",
+        f"from video_uniformer.weights.pretrained import {name}",
+        "",
+        f'network = {name}.from_pretrained("{repo}")  # {shape} -> {gives}',
+        "```",
+    ]
+    return "\n".join(["## Use", "", *lines])
+
+
+def _plain(value: object) -> str:
+    """On one line, and without what Markdown would read as code, a table or HTML."""
+    return " ".join(str(value).translate(str.maketrans("`|<>", "'/()")).split())
