@@ -1,15 +1,17 @@
-"""Measure our network and our decoding against the plain way of doing the same.
+"""Measure our network, our decoding and our start against the plain way of doing the same.
 
     python scripts/benchmark.py                            everything, some minutes on two cores
     python scripts/benchmark.py network --json out.json    forward passes and training steps
     python scripts/benchmark.py network --device cuda      the same on a GPU
     python scripts/benchmark.py decode --repeats 9         clips from H.264 files
+    python scripts/benchmark.py start                      commands until they answer
 
 A contender runs right after its reference, again and again (A B A B ...), and a ratio is the median
 of what these pairs gave; above 1 is faster than the reference. The network is judged in wall time.
 Decoding is judged in CPU time: a data loader runs one worker a core, so what counts is what a core
-gets done, in all its processes. Outputs are compared before anything is timed. The exit status is 1
-when a ratio is below what we promise.
+gets done, in all its processes. Outputs are compared before anything is timed. A start is judged by
+the least time of several runs, as a share of that of `import torch`. The exit status is 1 when a
+promise is not kept.
 """
 
 import argparse
@@ -26,10 +28,13 @@ import torch
 from benchmarks.decoding import decode_pairs
 from benchmarks.guard import guard_pairs
 from benchmarks.network import has_bfloat16_arithmetic, network_pairs
+from benchmarks.start import StartRow, is_met, measure_starts, start_table, starts
 from benchmarks.timing import CLOCKS, Row, measure
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
+
+CHOICES = ("network", "decode", "start", "all")
 
 
 def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -37,7 +42,9 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("what", nargs="?", choices=["network", "decode", "all"], default="all")
+    parser.add_argument(
+        "what", nargs="?", choices=["network", "decode", "start", "all"], default="all"
+    )
     parser.add_argument("--repeats", type=int, default=7, help="pairs of runs (default 7)")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu", help="of the network")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures here")
@@ -100,6 +107,7 @@ def main() -> int:
     facts = machine(arguments.device)
     console.print(", ".join(f"{name} {value}" for name, value in facts.items()))
     rows: list[Row] = []
+    start_rows: list[StartRow] = []
     if arguments.what in ("network", "all"):
         rows += measure(
             network_pairs(arguments.device),
@@ -116,10 +124,22 @@ def main() -> int:
             decode_rows = measure(pairs, repeats=arguments.repeats, console=console, clock="CPU")
         console.print(*tables(decode_rows))
         rows += decode_rows
+    if arguments.what in ("start", "all"):
+        with tempfile.TemporaryDirectory() as folder:
+            entries = list(starts(Path(folder)))
+            torch_seconds, start_rows = measure_starts(
+                entries, repeats=arguments.repeats, console=console
+            )
+        console.print(start_table(torch_seconds, start_rows))
     if arguments.json:
-        content = {"machine": facts, "rows": [asdict(row) for row in rows]}
+        content = {
+            "machine": facts,
+            "rows": [asdict(row) for row in rows],
+            "start": [row._asdict() for row in start_rows],
+        }
         arguments.json.write_text(json.dumps(content, indent=1) + "\n")
-    return int(any(row.accept is not None and row.ratio < row.accept for row in rows))
+    is_slow = any(row.accept is not None and row.ratio < row.accept for row in rows)
+    return int(is_slow or not all(map(is_met, start_rows)))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ import pytest
 from video_uniformer.cli.predict import main
 
 Run = Callable[..., Any]
-COMMAND = (sys.executable, "-m", "video_uniformer.cli.predict")
+COMMAND = (sys.executable, "-m", "video_uniformer", "predict")
 
 
 def predict(run: Run, checkpoint: Path, *arguments: str | Path) -> Any:

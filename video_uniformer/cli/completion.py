@@ -8,10 +8,11 @@ import importlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 
+from video_uniformer.cli import PROGRAM
 from video_uniformer.cli.config_groups import config_folder, config_groups
 from video_uniformer.cli.errors import checked_output
 from video_uniformer.cli.hydra_options import override_parser
-from video_uniformer.cli.parsing import PROGRAM, CommandParser
+from video_uniformer.cli.parsing import CommandParser
 
 EXAMPLES = """examples:
   eval "$(video-uniformer completion bash)"                in ~/.bashrc

@@ -10,8 +10,8 @@ from string import Template
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf, open_dict
 
+from video_uniformer.cli import PROGRAM
 from video_uniformer.cli.config_groups import config_folder, config_groups
-from video_uniformer.cli.parsing import PROGRAM
 
 
 def help_text(command: str, overrides: Sequence[str]) -> str:

@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 import hydra
 from omegaconf import DictConfig
 
+from video_uniformer.cli import PROGRAM
 from video_uniformer.cli.config_groups import config_folder
 from video_uniformer.cli.config_help import help_text
 from video_uniformer.cli.errors import one_line_errors
 from video_uniformer.cli.hydra_options import override_parser
 from video_uniformer.cli.overrides import check_overrides
-from video_uniformer.cli.parsing import PROGRAM
 
 
 def run_with_config(

@@ -6,8 +6,7 @@ import sys
 from collections.abc import Sequence
 
 import video_uniformer
-from video_uniformer.cli.parsing import PROGRAM
-from video_uniformer.system.suggestions import did_you_mean
+from video_uniformer.cli import PROGRAM
 
 # A command's name, also that of its module here, and what it does. In the order of a user's way:
 # what there is, a first answer, videos of one's own, a network of one's own.
@@ -58,6 +57,8 @@ def run(arguments: Sequence[str]) -> None:
     elif name == "--version":
         print(f"{PROGRAM} {video_uniformer.__version__}")
     elif name not in COMMANDS:
+        from video_uniformer.system.suggestions import did_you_mean
+
         kind = "option" if name.startswith("-") else "command"
         hint = did_you_mean(name, (*COMMANDS, "--help", "--version"))
         print(
@@ -80,7 +81,3 @@ def main() -> None:
         run(sys.argv[1:])
     except KeyboardInterrupt:
         raise SystemExit(130) from None
-
-
-if __name__ == "__main__":
-    main()

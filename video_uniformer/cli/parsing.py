@@ -4,9 +4,9 @@ import argparse
 import re
 from typing import NoReturn
 
+from video_uniformer.cli import PROGRAM
 from video_uniformer.system.suggestions import did_you_mean
 
-PROGRAM = "video-uniformer"
 _UNKNOWN = "unrecognized arguments: "
 
 

@@ -242,6 +242,10 @@ def read_class_names(source: str | Path | None, *, root: Path | str = ".") -> li
     Raises:
         FileNotFoundError: There is neither such a file nor such a shipped list.
         ValueError: Names or indices are repeated or missing, or the file is not text.
+
+    Example:
+        >>> read_class_names("kinetics400")[:2]
+        ['riding a bike', 'marching']
     """
     if source is None:
         return None

@@ -19,6 +19,13 @@ def fuse_for_inference(network: Network) -> Network:
 
     Returns:
         The rewritten copy, in evaluation mode.
+
+    Example:
+        >>> import torch
+        >>> from video_uniformer import create_uniformer
+        >>> network, clip = create_uniformer("test").eval(), torch.rand(1, 3, 4, 32, 32)
+        >>> torch.allclose(fuse_for_inference(network)(clip), network(clip), atol=1e-4)
+        True
     """
     fused = copy.deepcopy(network).eval().requires_grad_(False)
     for module in list(fused.modules()):

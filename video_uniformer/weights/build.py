@@ -90,6 +90,15 @@ def create_uniformer(  # noqa: PLR0913, D417 (one builder for the family)
 
     Raises:
         ValueError: an unknown variant, an argument out of range, or weights that do not fit.
+
+    Example:
+        >>> import torch
+        >>> network = create_uniformer("test", num_classes=5).eval()
+        >>> network(torch.rand(2, 3, 8, 64, 64)).shape
+        torch.Size([2, 5])
+        >>> maps = create_uniformer("test", ndim=2, features_only=True)
+        >>> [tuple(map_.shape) for map_ in maps(torch.rand(1, 3, 64, 64))]
+        [(1, 8, 16, 16), (1, 16, 8, 8), (1, 32, 4, 4), (1, 64, 2, 2)]
     """
     asked = {name: value for name, value in locals().items() if value is not None}
     asked.pop("weights", None)

@@ -115,6 +115,12 @@ def load_weights(
     Raises:
         ValueError: a file that cannot be read safely, or a key, a shape or a set of classes that
             the network cannot explain; the network is then unchanged.
+
+    Example:
+        >>> from video_uniformer import create_uniformer
+        >>> images, videos = create_uniformer("test", ndim=2), create_uniformer("test")
+        >>> print(load_weights(videos, images.state_dict(), reset_head=True))
+        93 loaded, 18 inflated, 2 reinitialised, 0 missing, 2 unexpected
     """
     checkpoint = source if isinstance(source, Checkpoint) else open_checkpoint(source)
     given, name, own = checkpoint.state, checkpoint.name, network.state_dict()

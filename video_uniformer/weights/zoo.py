@@ -130,6 +130,10 @@ def find_release(name: str) -> Release | None:
 
     Args:
         name: A key of `RELEASES`, or the published file's name without its ending.
+
+    Example:
+        >>> find_release("uniformer_small_k400_16x8").name
+        'k400_s_16x8'
     """
     return RELEASES.get(name) or _BY_STEM.get(name)
 

@@ -48,6 +48,17 @@ def open_video(
         ValueError: There is no such decoder, it is not installed, or `short_side` is no number of
             pixels.
         VideoError: The path is missing, or not a readable video.
+
+    Example:
+        >>> from tempfile import mkdtemp
+        >>> from PIL import Image
+        >>> folder = Path(mkdtemp())
+        >>> for number in range(8):
+        ...     Image.new("L", (64, 48), number).save(folder / f"{number}.png")
+        >>> with open_video(folder) as video:
+        ...     frames = video.frames([[0, 2, 4], [1, 3, 5]])
+        >>> frames.shape, frames[1, 2, 0, 0].tolist()
+        (torch.Size([2, 3, 48, 64, 3]), [5, 5, 5])
     """
     if decoder not in DECODERS:
         names = f"{', '.join(DECODERS[:-1])} or {DECODERS[-1]}"

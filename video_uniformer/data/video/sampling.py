@@ -220,6 +220,11 @@ def eval_sampler(
 
     Raises:
         ValueError: `num_clips` is below 1, or there is no such order.
+
+    Example:
+        >>> sampler = eval_sampler(ClipSpec(num_frames=4, stride=2, size=224, num_clips=2))
+        >>> sampler(20).tolist()
+        [[0, 2, 4, 7], [12, 14, 16, 19]]
     """
     num_clips = spec.num_clips if num_clips is None else num_clips
     check_count("num_clips", num_clips)

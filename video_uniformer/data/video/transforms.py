@@ -36,6 +36,11 @@ def eval_transform(spec: ClipSpec, *, num_crops: int | None = None) -> VideoTran
     Raises:
         ValueError: `num_crops` is neither 1 nor 3; from the callable: frames of another type or
             shape.
+
+    Example:
+        >>> transform = eval_transform(ClipSpec(num_frames=4, stride=2, size=32, num_crops=3))
+        >>> transform(torch.zeros(2, 4, 48, 64, 3, dtype=torch.uint8)).shape
+        torch.Size([6, 3, 4, 32, 32])
     """
     return partial(
         _eval_views, spec=spec if num_crops is None else replace(spec, num_crops=num_crops)
