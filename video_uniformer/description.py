@@ -33,6 +33,8 @@ class NetworkArguments(TypedDict, total=False):
         window_size: Cells along a side of a window.
         embed_frames: Frames that the patch embeds of stages 2 to 4 of a video network span: 1 or 3.
         token_labels: Whether a second classifier reads every token (images, token labeling).
+        in_chans: Channels C of the input; 3 for RGB.
+        drop_rate: Probability with which training drops a feature before a classifier.
         features_only: Whether the network gives the four stage maps, each through a layer norm of
             its own, in place of logits: the form for dense tasks (images).
         checkpoint_blocks: How many first blocks of each stage recompute their activations.
@@ -48,6 +50,8 @@ class NetworkArguments(TypedDict, total=False):
     window_size: int
     embed_frames: int
     token_labels: bool
+    in_chans: int
+    drop_rate: float
     features_only: bool
     checkpoint_blocks: Sequence[int]
 

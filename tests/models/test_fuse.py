@@ -41,6 +41,13 @@ def test_fused_network_without_classes_gives_the_same_features(kind: str) -> Non
     assert same_to_rounding(network, views(network.ndim))
 
 
+@pytest.mark.parametrize("kind", ["video", "image_light", "image_token_labels"])
+def test_fused_network_without_pooling_gives_the_same_map(kind: str) -> None:
+    network = trained(kind)
+    network.reset_classifier(0, "")
+    assert same_to_rounding(network, views(network.ndim))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("variant", ["xxs", "xs", "small", "small_plus", "base", "large", "tiny"])
 def test_fused_published_network_gives_the_same_outputs(variant: str) -> None:

@@ -189,12 +189,14 @@ def test_another_variant_is_not_the_release() -> None:
         {"variant": "base", "num_classes": 600, "layer_scale": 1e-6},
         {"variant": "large", "num_classes": 0, "ndim": 2, "features_only": True},
         {"variant": "test_light", "num_classes": 2},
+        {"variant": "test_light", "num_classes": 2, "in_chans": 4},
+        {"variant": "test", "num_classes": 2, "ndim": 2, "in_chans": 1},
     ],
     ids=lambda arguments: " ".join(map(str, arguments.values())),
 )
 def test_shapes_tell_how_the_network_is_built(arguments: dict[str, Any]) -> None:
     usual = {"ndim": 3, "attention": "global", "embed_frames": 1, "layer_scale": None}
-    flags = {"token_labels": False, "features_only": False}
+    flags = {"token_labels": False, "features_only": False, "in_chans": 3}
     found = identify(empty_state(**arguments), "weights.pth").description.network
     layer_scale = {"layer_scale": 1e-6} if arguments["variant"] == "large" else {}
     assert found == {**usual, **flags, **arguments, **layer_scale}

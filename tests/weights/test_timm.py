@@ -1,7 +1,5 @@
 """The image networks in timm's hands."""
 
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,8 +7,6 @@ import torch
 from kinds import views
 
 from video_uniformer.weights.build import create_uniformer
-from video_uniformer.weights.keys import to_published_names
-from video_uniformer.weights.zoo import RELEASES
 
 timm = pytest.importorskip("timm")
 timm_models = pytest.importorskip("video_uniformer.weights.timm")
@@ -26,35 +22,12 @@ NAMES = [
     "uniformer_xxs",
 ]
 CHEAP = ["uniformer_xxs", "uniformer_small_plus"]
+ONE_CLASSIFIER = ["uniformer_small", "uniformer_small_plus", "uniformer_base"]
 
 
 def create(name: str, **arguments: Any) -> Any:
     torch.manual_seed(0)
     return timm.create_model(name, **arguments)
-
-
-@pytest.fixture
-def weights_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where releases are looked for, away from the user's own files."""
-    monkeypatch.setenv("VIDEO_UNIFORMER_WEIGHTS", str(tmp_path))
-    monkeypatch.setenv("VIDEO_UNIFORMER_LOCK", str(tmp_path / "lock.json"))
-    return tmp_path
-
-
-@pytest.fixture
-def release_file(weights_folder: Path) -> Callable[[str], Any]:
-    """Puts weights of our making where those of a release belong, in the authors' form."""
-
-    def save(release_name: str) -> Any:
-        release = RELEASES[release_name]
-        torch.manual_seed(1)
-        network = create_uniformer(**release.builder_arguments()).eval()
-        torch.save(
-            {"model": to_published_names(network.state_dict())}, weights_folder / release.file
-        )
-        return network
-
-    return save
 
 
 def test_names_are_registered_and_hide_none_of_timms() -> None:
@@ -102,6 +75,11 @@ def test_drop_path_rate_is_passed_on() -> None:
     assert network.config["drop_path_rate"] == 0.1
 
 
+def test_drop_rate_is_passed_on() -> None:
+    network = create("uniformer_xxs", drop_rate=0.2)
+    assert network.config["drop_rate"] == network.head.drop.p == 0.2
+
+
 def test_windows_are_passed_on() -> None:
     network = create("uniformer_small", attention="hybrid", window_size=7)
     assert [block.window_size for block in network.stages[2].blocks] == [7, 7, 7, None] * 2
@@ -111,7 +89,7 @@ def test_windows_are_passed_on() -> None:
 def test_features_only_gives_the_stage_maps(name: str) -> None:
     network = create(name, features_only=True).eval()
     plain = create(name, num_classes=0).eval()
-    plain.load_state_dict(network.model.state_dict())
+    plain.load_state_dict(network.model.state_dict(), strict=False)  # without the final norm
     image = views(2, height=64, width=96)
     with torch.inference_mode():
         maps, expected = network(image), plain.forward_stages(image)
@@ -138,9 +116,84 @@ def test_last_feature_goes_through_the_final_norm_when_asked() -> None:
     assert torch.equal(network(image)[3], network.model.forward_features(image))
 
 
-def test_features_have_no_head() -> None:
-    network = create("uniformer_xxs", features_only=True)
-    assert not [name for name, _ in network.named_parameters() if "head" in name]
+@pytest.mark.parametrize("out_indices", [(0, 1, 2, 3), (1,), (0, 2)])
+def test_features_have_only_the_parameters_they_need(out_indices: tuple[int, ...]) -> None:
+    network = create("uniformer_xxs", features_only=True, out_indices=out_indices).train()
+    sum(map_.mean() for map_ in network(views(2))).backward()
+    without = [name for name, p in network.named_parameters() if p.grad is None]
+    # What ranks the tokens for a next block is left over in the last.
+    assert not [name for name in without if not name.startswith("model.stages.2.cls_")]
+
+
+@pytest.mark.parametrize("name", CHEAP)
+def test_features_of_a_traced_graph_are_those_of_the_network(name: str) -> None:
+    network = create(name, features_only=True, out_indices=(0, 2, 3)).eval()
+    traced = create(name, features_only=True, out_indices=(0, 2, 3), feature_cls="fx").eval()
+    traced.graph_module.load_state_dict(network.model.state_dict())
+    image = views(2)
+    with torch.inference_mode():
+        for own, other in zip(traced(image), network(image), strict=True):
+            assert torch.equal(own, other)
+    assert traced.feature_info.channels() == network.feature_info.channels()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_default_configuration_names_what_is_there(name: str) -> None:
+    with torch.device("meta"):
+        network = timm.create_model(name).eval()
+        features = network.forward_features(torch.empty(1, *network.default_cfg["input_size"]))
+    described, parameters = network.default_cfg, dict(network.named_parameters())
+    assert described["pool_size"] == features.shape[2:]
+    first = parameters[described["first_conv"] + ".weight"]
+    assert first is next(network.parameters())
+    heads = [n for n, p in parameters.items() if n.startswith("head.") and p.shape[0] == 1000]
+    assert {n.rpartition(".")[0] for n in heads} == {
+        *([described["classifier"]] if name in ONE_CLASSIFIER else described["classifier"])
+    }
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_network_without_pooling_gives_the_map(name: str) -> None:
+    with torch.device("meta"):
+        network = timm.create_model(name, num_classes=0, global_pool="").eval()
+        assert network(torch.empty(2, 3, 64, 96)).shape == (2, network.num_features, 2, 3)
+
+
+@pytest.mark.filterwarnings("ignore:NOTE. The nodes obtained by tracing")  # torchvision's hint
+@pytest.mark.parametrize("name", ["uniformer_xxs", "uniformer_small"])
+def test_timms_extractor_traces_training_with_drop_path(name: str) -> None:
+    from timm.models import FeatureGraphNet
+
+    network = create(name, drop_path_rate=0.5, num_classes=3).train()
+    traced = FeatureGraphNet(network, out_indices=(3,)).train()
+    (first,), (second,) = traced(views(2)), traced(views(2))
+    assert not torch.equal(first, second)
+
+
+@pytest.mark.parametrize("name", ["uniformer_xxs", "uniformer_small"])
+def test_rates_decay_from_the_head_to_the_stem(name: str) -> None:
+    from timm.optim import param_groups_layer_decay
+
+    network = create(name, num_classes=3)
+    groups = param_groups_layer_decay(network, layer_decay=0.5)
+    scales = {parameter: group["lr_scale"] for group in groups for parameter in group["params"]}
+    assert scales.keys() == set(network.parameters())
+    assert scales[next(network.parameters())] == min(scales.values())
+    assert scales[network.head.proj.weight] == max(scales.values()) == 1.0
+    assert len(set(scales.values())) > sum(network.depths)
+
+
+@pytest.mark.parametrize("name", ["uniformer_xxs", "uniformer_large"])
+def test_training_gives_one_tensor_without_the_auxiliary_classifier(name: str) -> None:
+    with torch.device("meta"):
+        images = torch.empty(2, 3, 64, 64)
+        assert len(timm.create_model(name).train()(images)) == 2
+        assert timm.create_model(name, aux=False).train()(images).shape == (2, 1000)
+
+
+def test_weights_are_the_same_with_and_without_auxiliary_training() -> None:
+    network = create("uniformer_xxs", num_classes=3)
+    create("uniformer_xxs", num_classes=3, aux=False).load_state_dict(network.state_dict())
 
 
 def test_reset_classifier_changes_the_classes() -> None:
@@ -179,69 +232,16 @@ def test_data_config_is_that_of_the_published_evaluation(name: str, crop_pct: fl
     }
 
 
-def test_pretrained_takes_the_release(release_file: Callable[[str], Any]) -> None:
-    published, image = release_file("in1k_xxs_224"), views(2)
-    network = create("uniformer_xxs", pretrained=True).eval()
-    with torch.inference_mode():
-        assert torch.equal(network(image), published(image))
-    assert len(network.description.class_names) == 1000
-
-
-def test_pretrained_with_other_classes_gets_a_new_head(release_file: Callable[[str], Any]) -> None:
-    published, image = release_file("in1k_xxs_224"), views(2)
-    network = create("uniformer_xxs", pretrained=True, num_classes=5).eval()
-    with torch.inference_mode():
-        assert torch.equal(network.forward_features(image), published.forward_features(image))
-    assert network(image).shape == (2, 5)
-    assert not network.head.proj.bias.any()
-
-
-def test_pretrained_features_are_those_of_the_release(release_file: Callable[[str], Any]) -> None:
-    published, image = release_file("in1k_xxs_224"), views(2)
-    network = create("uniformer_xxs", pretrained=True, features_only=True).eval()
-    for own, other in zip(network(image), published.forward_stages(image), strict=True):
-        assert torch.equal(own, other)
-
-
-def test_file_of_ones_own_is_taken_in_timms_way(
-    release_file: Callable[[str], Any], weights_folder: Path
-) -> None:
-    published, image = release_file("in1k_xxs_128"), views(2)
-    overlay = {"file": str(weights_folder / RELEASES["in1k_xxs_128"].file)}
-    network = create("uniformer_xxs", pretrained=True, pretrained_cfg_overlay=overlay).eval()
-    assert torch.equal(network(image), published(image))
-
-
-def test_state_dict_of_ones_own_is_taken_in_timms_way() -> None:
-    given = create_uniformer("xxs", ndim=2, num_classes=3).eval()
-    overlay = {"state_dict": dict(given.state_dict()), "num_classes": 3}
-    network = create(
-        "uniformer_xxs", pretrained=True, num_classes=3, pretrained_cfg_overlay=overlay
-    ).eval()
-    assert torch.equal(network(views(2)), given(views(2)))
-
-
-def test_weights_that_are_not_here_are_explained(weights_folder: Path) -> None:
-    message = f"in1k_xxs_224.*Google Drive.*save it as {weights_folder}"
-    with pytest.raises(ValueError, match=message):
-        create("uniformer_xxs", pretrained=True)
-
-
-def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
-    torch.save({"model": {"head.weight": torch.zeros(1000, 448)}}, tmp_path / "a.pth")
-    with pytest.raises(ValueError, match=r"does not fit UniFormer xxs: .* keys are missing"):
-        create(
-            "uniformer_xxs",
-            pretrained=True,
-            pretrained_cfg_overlay={"file": str(tmp_path / "a.pth")},
-        )
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"in_chans": 1}, "in_chans is 1, expected 3: UniFormer reads RGB images"),
-        ({"drop_rate": 0.1}, "drop_rate is 0.1, expected 0: UniFormer has no dropout"),
+        ({"in_chans": 0}, "in_chans is 0, expected 1 channel or more"),
+        ({"drop_rate": 1.5}, r"drop_rate is 1.5, expected a probability in \[0, 1\)"),
+        ({"global_pool": "max", "num_classes": 0}, "global_pool is 'max', expected 'avg', or ''"),
+        (
+            {"features_only": True, "feature_cls": "hook"},
+            "feature_cls is 'hook', expected 'getter'",
+        ),
         ({"cache_dir": "here"}, "cache_dir is 'here', expected None: weights are cached where"),
         ({"attention": "divided"}, r"attention is 'divided', which is defined for videos"),
     ],

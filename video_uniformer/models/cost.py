@@ -62,7 +62,7 @@ class Cost:
     """The cost of one view, as `measure` finds it.
 
     Attributes:
-        input_shape: (3, T, H, W) or (3, H, W).
+        input_shape: (C, T, H, W) or (C, H, W).
         parts: The four stages, then the head.
         inference_bytes: The most that inference on one view holds at one time: input, activations
             and output, without parameters and without what a kernel needs for itself.
@@ -117,7 +117,8 @@ def measure(network: Network, input_size: Sequence[int]) -> Cost:
     with FakeTensorMode():
         state = {name: _without_data(tensor) for name, tensor in tensors.items()}
         # Batch norm in training wants two values a channel: the last map of one view may have one.
-        views = torch.empty(2, 3, *size, dtype=next(network.parameters()).dtype, device="cpu")
+        dtype = next(network.parameters()).dtype
+        views = torch.empty(2, network.in_chans, *size, dtype=dtype, device="cpu")
         multiply_adds, shapes, inference_bytes = _evaluate(network, state, views[:1].clone())
         for name, tensor in tensors.items():
             state[name].requires_grad_(tensor.requires_grad)
@@ -134,7 +135,7 @@ def measure(network: Network, input_size: Sequence[int]) -> Cost:
             strict=True,
         )
     )
-    return Cost((3, *size), parts, inference_bytes)
+    return Cost((network.in_chans, *size), parts, inference_bytes)
 
 
 def _without_data(tensor: Tensor) -> Tensor:

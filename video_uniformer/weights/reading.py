@@ -112,6 +112,8 @@ def _recognise(state: Mapping[str, Tensor]) -> NetworkArguments:
     if variant is None or position is None:
         return NetworkArguments()
     embed = state.get("stages.1.patch_embed.proj.weight", position)
+    stem = "proj" if VARIANTS[variant].stem == "patch" else "conv1"
+    first = state.get(f"stages.0.patch_embed.{stem}.weight")
     head = state.get("head.proj.weight")
     return NetworkArguments(
         variant=variant,
@@ -121,6 +123,7 @@ def _recognise(state: Mapping[str, Tensor]) -> NetworkArguments:
         attention="divided" if "stages.3.blocks.0.time_norm.weight" in state else "global",
         embed_frames=embed.shape[2] if embed.ndim == 5 else 1,
         token_labels="head.aux_proj.weight" in state,
+        in_chans=3 if first is None else first.shape[1],
         features_only="norms.0.weight" in state,
     )
 

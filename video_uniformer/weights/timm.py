@@ -5,29 +5,39 @@
 
     timm.create_model("uniformer_small", pretrained=True, num_classes=10)
     timm.create_model("uniformer_base", features_only=True, out_indices=(1, 2, 3))
+    timm.create_model("uniformer_xxs", pretrained=True, in_chans=1, drop_rate=0.1, aux=False)
 
-It needs the extra `timm`. `pretrained=True` takes the authors' ImageNet release by this package's
-loader, with its cache and its errors: a path of yours is given, as always in timm, by
-`pretrained_cfg_overlay={"file": path}`. In training, xxs, xs and a large of 1000 classes give the
-pair of `UniFormer.forward_auxiliary`. timm hands arguments on as `**kwargs`; so do its entry points
-here, and nothing else in the package.
+It needs the extra `timm`, which finds foreign networks only once their module is imported.
+`pretrained=True` takes the authors' ImageNet release by this package's loader, with its cache and
+its errors: a path of yours is given, as always in timm, by `pretrained_cfg_overlay={"file": path}`.
+With other `in_chans` its first convolution is adapted by timm's rule.
+
+In training, xxs, xs and a large of 1000 classes give the pair of `UniFormer.forward_auxiliary`, for
+a second classifier of theirs takes part in the published training. With `aux=False` they give one
+tensor, the logits of evaluation, as timm's own training script wants it; the classifier of the
+class token is then frozen. The names and shapes of the weights are the same either way.
+
+timm hands arguments on as `**kwargs`; so do its entry points here, and nothing else in the package.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from pytorchvideo.layers.drop_path import DropPath
 from timm.data import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from timm.models import (
     PretrainedCfg,
     build_model_with_cfg,
     generate_default_cfgs,
     register_model,
+    register_notrace_module,
     resolve_pretrained_cfg,
 )
-from timm.models._features import FeatureGetterNet  # timm exports the other extractors only
 from torch import Tensor, nn
 
+from video_uniformer.models.uniformer.variants import find_variant
 from video_uniformer.weights.build import create_uniformer
 from video_uniformer.weights.loading import load_weights
 from video_uniformer.weights.pretrained import UniFormer
@@ -51,16 +61,24 @@ def _pretrained_cfg(release: Release) -> dict[str, Any]:
     Official: image_classification/datasets.py resizes to 256/224 of the size; the token-labelling
     networks follow timm's default of their time instead.
     """
+    row = find_variant(release.variant)
+    first = "proj" if row.stem == "patch" else "conv1"
+    classifiers = ("head.proj", "head.aux_proj") if release.token_labels else "head.proj"
+    if row.hourglass:
+        classifiers = ("head.proj", "head.cls_proj")
     return {
         "hf_hub_id": release.repo,
         "hf_hub_filename": release.file if release.repo else None,
         "num_classes": release.num_classes,
         "input_size": (3, release.size, release.size),
+        "pool_size": (release.size // 32, release.size // 32),
+        "fixed_input_size": False,
         "crop_pct": 0.9 if release.token_labels else 224 / 256,
         "interpolation": "bicubic",
         "mean": IMAGENET_DEFAULT_MEAN,
         "std": IMAGENET_DEFAULT_STD,
-        "classifier": "head.proj",
+        "first_conv": f"stages.0.patch_embed.{first}",
+        "classifier": classifiers,
         "license": "apache-2.0",
         "origin_url": "https://github.com/Sense-X/UniFormer",
         "paper_ids": "arXiv:2201.09450",
@@ -73,20 +91,8 @@ default_cfgs = generate_default_cfgs(
 )
 
 
-class StageMaps(FeatureGetterNet):
-    """The chosen stage maps of a network, finest first.
-
-    Shape:
-        (B, 3, H, W) -> maps (B, dims[i], H/s, W/s), s = 4, 8, 16, 32.
-    """
-
-    def forward(self, x: Tensor) -> list[Tensor]:
-        """Maps of images (B, 3, H, W)."""
-        network: Any = self.model
-        maps: list[Tensor] = network.forward_intermediates(
-            x, self.out_indices, norm=self.norm, intermediates_only=True
-        )
-        return maps
+# Its forward branches on the rank of its input, which a symbolic trace does not know.
+register_notrace_module(DropPath)
 
 
 def _create(name: str, pretrained: bool, arguments: dict[str, Any]) -> nn.Module:
@@ -100,12 +106,20 @@ def _create(name: str, pretrained: bool, arguments: dict[str, Any]) -> nn.Module
         name, arguments.get("pretrained_cfg"), arguments.get("pretrained_cfg_overlay")
     )
     source = _source(described, release) if pretrained else None
-    norm = arguments.pop("norm", False)
+    features = _feature_config(arguments)
+    build = partial(_build, release, source, described)
+    return build_model_with_cfg(build, name, False, feature_cfg=features, **arguments)
+
+
+def _feature_config(arguments: dict[str, Any]) -> dict[str, Any]:
+    """How timm is to take features, of which `arguments` loses what timm would not know."""
+    norm, extractor = arguments.pop("norm", False), arguments.pop("feature_cls", "getter")
+    if extractor not in ("getter", "fx"):
+        raise ValueError(f"feature_cls is {extractor!r}, expected 'getter' or 'fx'")
     if arguments.get("features_only"):
         arguments["num_classes"] = 0  # a head would be parameters without a gradient
-    build = partial(_build, release, source, described.num_classes)
-    features = {"feature_cls": StageMaps, "out_indices": (0, 1, 2, 3), "norm": norm}
-    return build_model_with_cfg(build, name, False, feature_cfg=features, **arguments)
+    features = {"feature_cls": extractor, "out_indices": (0, 1, 2, 3)}
+    return features | {"norm": norm} if extractor == "getter" else features
 
 
 def _source(described: PretrainedCfg, release: Release) -> str | Mapping[str, object]:
@@ -120,38 +134,69 @@ def _source(described: PretrainedCfg, release: Release) -> str | Mapping[str, ob
     return release.name
 
 
-def _build(
+def _build(  # noqa: PLR0913 (the arguments that timm may hand on)
     release: Release,
     source: str | Mapping[str, object] | None,
-    source_classes: int,
+    described: PretrainedCfg,
     *,
     num_classes: int,
     in_chans: int = 3,
+    global_pool: str = "avg",
+    aux: bool = True,
     drop_rate: float = 0.0,
     drop_path_rate: float = 0.0,
     attention: str = "global",
     window_size: int = 14,
     checkpoint_blocks: Sequence[int] = (0, 0, 0, 0),
 ) -> UniFormer:
-    if in_chans != 3:
-        raise ValueError(f"in_chans is {in_chans}, expected 3: UniFormer reads RGB images")
-    if drop_rate:
-        raise ValueError(f"drop_rate is {drop_rate}, expected 0: UniFormer has no dropout")
-    network = create_uniformer(
+    build = partial(
+        create_uniformer,
         release.variant,
         ndim=2,
         num_classes=num_classes,
         head_dim=release.head_dim,
+        # With other classes there are no labels of tokens to train the second classifier on.
+        token_labels=release.token_labels and num_classes == release.num_classes,
+        drop_rate=drop_rate,
         drop_path_rate=drop_path_rate,
         attention=attention,
         window_size=window_size,
-        # With other classes there are no labels of tokens to train the second classifier on.
-        token_labels=release.token_labels and num_classes == release.num_classes,
         checkpoint_blocks=checkpoint_blocks,
     )
+    network: UniFormer = build(in_chans=in_chans)
     if source is not None:
-        load_weights(network, source, reset_head=num_classes not in (0, source_classes))
+        source_chans = described.input_size[0]
+        published = network if in_chans == source_chans else build(in_chans=source_chans)
+        reset_head = num_classes not in (0, described.num_classes)
+        load_weights(published, source, reset_head=reset_head)
+        _take_weights(network, published)
+    if global_pool != "avg":
+        network.reset_classifier(num_classes, global_pool)
+    network.set_auxiliary_training(aux)
     return network
+
+
+def _take_weights(network: UniFormer, published: UniFormer) -> None:
+    """Copy the weights of a network that differs, if at all, in the channels of its input."""
+    if network is published:
+        return
+    state = published.state_dict()
+    key = next(iter(state))  # of the convolution that reads the input
+    state[key] = _adapt_channels(state[key], network.in_chans)
+    network.load_state_dict(state)
+    network.description = replace(published.description, network=network.config)
+
+
+def _adapt_channels(kernel: Tensor, in_chans: int) -> Tensor:
+    """A kernel (out, C, H, W) for other channels, by timm's rule: one sums all, more repeat them.
+
+    Written here because timm's function has other arguments in other versions.
+    """
+    if in_chans == 1:
+        return kernel.sum(1, keepdim=True)
+    channels = kernel.shape[1]
+    repeated = kernel.repeat(1, -(-in_chans // channels), 1, 1)[:, :in_chans]
+    return repeated * (channels / in_chans)
 
 
 @register_model

@@ -11,9 +11,11 @@ Shape letters: B batch, N patch tokens, D dim, n tokens kept.
 from typing import NamedTuple
 
 import torch
+import torch.fx
 import torch.nn.functional as F
 from pytorchvideo.layers.drop_path import DropPath
 from torch import Tensor, nn
+from torch.fx import Proxy
 
 from video_uniformer.models.uniformer.blocks import ScaledBlock, layer_scale_parameter, scale
 from video_uniformer.models.uniformer.layers import (
@@ -23,6 +25,11 @@ from video_uniformer.models.uniformer.layers import (
     split_heads,
     tokens_to_map,
 )
+
+# What these ask of shapes and types only a tensor can answer: `torch.fx` calls them as they are.
+torch.fx.wrap("_at_least_float32")
+torch.fx.wrap("_num_kept")
+torch.fx.wrap("_score_single_rest")
 
 
 class Ranking(NamedTuple):
@@ -54,6 +61,24 @@ def pool_scores(scores: Tensor, shape: torch.Size) -> Tensor:
     return pooled * (scores.sum(1, keepdim=True) / pooled.sum(1, keepdim=True))
 
 
+def _at_least_float32(x: Tensor) -> torch.dtype:
+    return torch.promote_types(x.dtype, torch.float32)
+
+
+def _num_kept(tokens: Tensor, keep_ratio: float) -> int:
+    return int(tokens.shape[1] * keep_ratio)
+
+
+def _score_single_rest(scores: Tensor, rest: Tensor, num_kept: int, keep_ratio: float) -> Tensor:
+    """Scores (B, N), where only one token is not kept moved towards `rest` (B, 1), its attention.
+
+    Official: such a token is its own stand-in and takes its score.
+    """
+    if scores.shape[1] - num_kept != 1:
+        return scores
+    return torch.lerp(scores, rest.expand_as(scores), keep_ratio)
+
+
 class RankingMHRA(nn.Module):
     """Global relation that also tells how the first token attends to all.
 
@@ -81,7 +106,7 @@ class RankingMHRA(nn.Module):
         query, key, value = split_heads(self.qkv(tokens), self.num_heads)
         attended = F.scaled_dot_product_attention(query, key, value)
         first = query[:, :, :1] * query.shape[-1] ** -0.5
-        wide = torch.promote_types(query.dtype, torch.float32)
+        wide = _at_least_float32(query)
         affinity = (first @ key.transpose(-2, -1)).softmax(-1, dtype=wide)  # (B, heads, 1, N)
         return self.proj(attended.transpose(1, 2).flatten(2)), affinity.mean(1).squeeze(1)
 
@@ -143,7 +168,7 @@ class HourglassBlock(ScaledBlock):
         return related[:, 1:], Ranking(related[:, :1], scores)
 
     def _relate_best(self, tokens: Tensor, cls: Tensor, scores: Tensor) -> tuple[Tensor, Ranking]:
-        num_kept = int(tokens.shape[1] * self.keep_ratio)
+        num_kept = _num_kept(tokens, self.keep_ratio)
         best = scores.topk(num_kept, dim=1, sorted=False).indices  # (B, n), in any order
         rows = best.unsqueeze(2).expand(-1, -1, tokens.shape[2])  # (B, n, D)
         weights = scores.scatter(1, best, 0.0)
@@ -154,11 +179,10 @@ class HourglassBlock(ScaledBlock):
         )
         # The rest follow their stand-in; drop path does not touch what they get.
         moved = tokens + change[:, -1:]
-        tokens = moved.scatter_(1, rows, related[:, 1:-1].to(moved.dtype))
+        scatter = moved.scatter if isinstance(moved, Proxy) else moved.scatter_  # see `layers.add`
+        tokens = scatter(1, rows, related[:, 1:-1].to(moved.dtype))
         new = torch.lerp(scores.gather(1, best), affinity[:, 1:-1], self.keep_ratio)
-        if scores.shape[1] - num_kept == 1:
-            # Official: a single token that is not kept is its own stand-in and takes its score.
-            scores = torch.lerp(scores, affinity[:, -1:].expand_as(scores), self.keep_ratio)
+        scores = _score_single_rest(scores, affinity[:, -1:], num_kept, self.keep_ratio)
         return tokens, Ranking(related[:, :1], scores.scatter(1, best, new))
 
     def _transform(self, tokens: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.fx import Proxy
 from torch.nn.grad import conv3d_weight
 
 from video_uniformer.models.folding import Foldable, fold_into_conv
@@ -46,7 +47,7 @@ class _Depthwise3d(torch.autograd.Function):
 class _DepthwiseConv3d(nn.Conv3d):
     def forward(self, x: Tensor) -> Tensor:
         trains_here = torch.is_grad_enabled() and not torch.compiler.is_compiling()
-        if x.device.type != "cpu" or not trains_here or self.bias is None:
+        if isinstance(x, Proxy) or x.device.type != "cpu" or not trains_here or self.bias is None:
             return super().forward(x)
         autocast = torch.is_autocast_enabled("cpu")
         dtype = torch.get_autocast_dtype("cpu") if autocast else x.dtype
@@ -63,16 +64,17 @@ def add(x: Tensor, branch: Tensor) -> Tensor:
     """`x + branch`, for a branch that nobody else holds.
 
     Without gradients the sum takes the branch's memory: on a CPU, fresh memory for a large map
-    costs more than the addition.
+    costs more than the addition. A traced graph may hold any of its tensors, so there it takes new.
     """
-    if torch.is_grad_enabled() or branch.dtype != x.dtype:
+    if torch.is_grad_enabled() or isinstance(branch, Proxy) or branch.dtype != x.dtype:
         return x + branch
     return branch.add_(x)
 
 
 def gelu(x: Tensor) -> Tensor:
     """GELU of a tensor that nobody else holds; without gradients in its own memory, as `add`."""
-    return F.gelu(x) if torch.is_grad_enabled() else torch.ops.aten.gelu_(x)
+    in_place = not torch.is_grad_enabled() and not isinstance(x, Proxy)
+    return torch.ops.aten.gelu_(x) if in_place else F.gelu(x)
 
 
 def map_to_tokens(x: Tensor) -> Tensor:
@@ -82,7 +84,7 @@ def map_to_tokens(x: Tensor) -> Tensor:
 
 def tokens_to_map(tokens: Tensor, shape: Sequence[int]) -> Tensor:
     """(B, N, D) -> (B, D, *shape), the inverse of `map_to_tokens`."""
-    return tokens.transpose(1, 2).unflatten(2, tuple(shape))
+    return tokens.transpose(1, 2).unflatten(2, shape)
 
 
 class PatchEmbed(nn.Module):
@@ -243,9 +245,10 @@ class LocalMHRA(nn.Module):
 
 def split_heads(qkv: Tensor, num_heads: int) -> list[Tensor]:
     """Queries, keys and values (B, heads, N, d) of one projection (B, N, 3 D)."""
+    query, key, value = qkv.chunk(3, dim=-1)  # by name, which a tracer can follow
     return [
         part.unflatten(-1, (num_heads, -1)).transpose(1, 2)  # (B, heads, N, d)
-        for part in qkv.chunk(3, dim=-1)
+        for part in (query, key, value)
     ]
 
 

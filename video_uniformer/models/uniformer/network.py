@@ -7,9 +7,9 @@ Li et al., "UniFormer: Unified Transformer for Efficient Spatiotemporal Represen
 `object_detection/mmdet/models/backbones/uniformer.py` (stage maps); one definition serves all.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 from torch import Tensor, nn
 
@@ -19,6 +19,7 @@ from video_uniformer.models.heads.classification import (
     ClassificationHead,
     ClassTokenHead,
     Head,
+    MapHead,
     TokenLabelHead,
     head_type,
 )
@@ -26,9 +27,8 @@ from video_uniformer.models.uniformer.blocks import DividedBlock
 from video_uniformer.models.uniformer.hourglass import Ranking
 from video_uniformer.models.uniformer.layers import BATCH_NORM, MEMORY_FORMAT
 from video_uniformer.models.uniformer.stages import StageOptions, build_stages, run_stages
+from video_uniformer.models.uniformer.timm_protocol import TimmProtocol
 from video_uniformer.models.uniformer.variants import Variant, find_variant
-
-REDUCTIONS = (4, 8, 16, 32)  # of height and width, at the four stages
 
 
 class Described(nn.Module):
@@ -49,23 +49,23 @@ class Described(nn.Module):
         return self.description.network
 
 
-class UniFormer(Described, Foldable):
+class UniFormer(TimmProtocol, Described, Foldable):
     """The four-stage backbone with a classification head, for videos or images.
 
-    UniFormer (arXiv 2201.04676), "Overall architecture". Follows timm's small protocol
-    (`forward_features`, `forward_head`, `forward_intermediates`, `reset_classifier`,
-    `no_weight_decay`, `feature_info`).
+    UniFormer (arXiv 2201.04676), "Overall architecture". Answers to timm as its own networks
+    do: `forward_features`, `forward_head`, `reset_classifier` here, the rest in `TimmProtocol`.
 
     Args:
         variant: A row of `VARIANTS`, or one like them.
         options: How its stages are built.
         num_classes: K, or 0 for pooled features.
         token_labels: Whether a second classifier reads every token.
+        drop_rate: Probability with which training drops a feature before a classifier.
 
     Shape:
         (B, 3, T, H, W) or (B, 3, H, W) float, T >= 1, H and W >= 32 -> logits (B, K), or (B, D).
         In training, networks with an auxiliary classifier (xxs, xs, token labels) give the pair of
-        `forward_auxiliary`.
+        `forward_auxiliary`, unless `set_auxiliary_training` says otherwise.
 
     Raises:
         ValueError: an argument or an input's shape is out of range.
@@ -78,36 +78,42 @@ class UniFormer(Described, Foldable):
         *,
         num_classes: int = 400,
         token_labels: bool = False,
+        drop_rate: float = 0.0,
     ) -> None:
         super().__init__()
         options = StageOptions() if options is None else options
-        self.ndim = options.ndim
+        if not 0 <= drop_rate < 1:
+            raise ValueError(f"drop_rate is {drop_rate}, expected a probability in [0, 1)")
+        self.ndim, self.in_chans, self.drop_rate = options.ndim, options.in_chans, drop_rate
         self.stages = nn.ModuleList(build_stages(variant, options))
         self.dims, self.depths = tuple(variant.dims), tuple(variant.depths)
-        self.num_features = self.dims[-1]
+        self.num_features = self.head_hidden_size = self.dims[-1]
+        self.global_pool, self.auxiliary_training = "avg", True
         self._head_type = head_type(hourglass=variant.hourglass, token_labels=token_labels)
         self.norm: nn.Module = BATCH_NORM[self.ndim](self.num_features)
         self.apply(_init_weights)
         self.reset_classifier(num_classes)
         self.to(memory_format=MEMORY_FORMAT[self.ndim])
 
-    @property
-    def feature_info(self) -> list[dict[str, Any]]:
-        """Channels, reduction and module name of each stage map, in timm's words."""
-        return [
-            {"num_chs": dim, "reduction": reduction, "module": f"stages.{number}"}
-            for number, (dim, reduction) in enumerate(zip(self.dims, REDUCTIONS, strict=True))
-        ]
+    def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
+        """Replace the head by a new one with `num_classes` outputs (0: features).
 
-    def reset_classifier(self, num_classes: int) -> None:
-        """Replace the head by a new one with `num_classes` outputs (0: pooled features).
+        Args:
+            num_classes: K, or 0 for none.
+            global_pool: "avg", the mean of the positions, "" for the unpooled map, which no
+                classifier can read, or None to leave it as it is.
 
         Raises:
-            ValueError: `num_classes` is negative.
+            ValueError: `num_classes` is negative, or `global_pool` is another.
         """
+        global_pool = self.global_pool if global_pool is None else global_pool
         if num_classes < 0:
             raise ValueError(f"num_classes is {num_classes}, expected 0 (features) or more")
-        self.num_classes = num_classes
+        if global_pool != "avg" and (global_pool or num_classes):
+            raise ValueError(
+                f"global_pool is {global_pool!r}, expected 'avg', or '' without classes"
+            )
+        self.num_classes, self.global_pool = num_classes, global_pool
         built = self.config
         if "num_classes" in built:
             built = NetworkArguments(**{**built, "num_classes": num_classes})
@@ -115,12 +121,26 @@ class UniFormer(Described, Foldable):
             self.description, task=task_of(built), network=built, class_names=None
         )
         make_head = self._head_type if num_classes else ClassificationHead
-        self.head: Head = make_head(self.num_features, num_classes).to(next(self.parameters()))
+        self.head: Head = MapHead()
+        if global_pool:
+            self.head = make_head(self.num_features, num_classes, self.drop_rate)
+        self.head.to(next(self.parameters()))
         self.head.apply(_init_weights)
+        self.set_auxiliary_training(self.auxiliary_training)
 
-    def no_weight_decay(self) -> set[str]:
-        """Names of the parameters that the published recipes do not decay: norms and biases."""
-        return {name for name, p in self.named_parameters() if p.ndim <= 1}
+    def get_classifier(self) -> nn.Module:
+        """The linear layer that gives the class logits; an identity where there is none."""
+        return nn.Identity() if isinstance(self.head, MapHead) else self.head.proj
+
+    def set_auxiliary_training(self, enable: bool = True) -> None:
+        """Whether training gives the pair of `forward_auxiliary`, or one tensor as evaluation does.
+
+        Without, the classifier of the class token (xxs, xs) is frozen, for it takes no part.
+        """
+        self.auxiliary_training = enable
+        if isinstance(self.head, ClassTokenHead):
+            self.head.cls_norm.requires_grad_(enable)
+            self.head.cls_proj.requires_grad_(enable)
 
     def forward_stages(self, x: Tensor) -> list[Tensor]:
         """The maps after each stage, finest first, before the final norm.
@@ -128,46 +148,11 @@ class UniFormer(Described, Foldable):
         Shape:
             (B, 3, T, H, W) -> four maps (B, dims[i], T/2, H/s, W/s), s = 4, 8, 16, 32.
         """
-        return run_stages(self.stages, x, self.ndim)[0]
+        return run_stages(self.stages, x, self.ndim, self.in_chans)[0]
 
     def forward_features(self, x: Tensor) -> Tensor:
         """The last map, normalised: (B, 3, T, H, W) -> (B, D, T/2, H/32, W/32)."""
         return self.norm(self.forward_stages(x)[-1])
-
-    def forward_intermediates(
-        self,
-        x: Tensor,
-        indices: int | Sequence[int] | None = None,
-        norm: bool = False,
-        stop_early: bool = False,
-        output_fmt: str = "NCHW",
-        intermediates_only: bool = False,
-    ) -> list[Tensor] | tuple[Tensor, list[Tensor]]:
-        """Stage maps, in timm's words.
-
-        Args:
-            x: (B, 3, T, H, W) or (B, 3, H, W).
-            indices: Which maps: the last so many, or a list of numbers; None for all.
-            norm: Whether the last map goes through the final norm.
-            stop_early: Without effect: all stages run.
-            output_fmt: "NCHW", the layout of the maps.
-            intermediates_only: Leave out the normalised last map, which otherwise comes first.
-
-        Raises:
-            ValueError: no such map, or another layout.
-        """
-        if output_fmt != "NCHW":
-            raise ValueError(f"output_fmt is {output_fmt!r}, expected 'NCHW'")
-        chosen = range(-indices, 0) if isinstance(indices, int) else indices
-        chosen = range(len(self.dims)) if chosen is None else chosen
-        if not chosen or not all(-len(self.dims) <= index < len(self.dims) for index in chosen):
-            raise ValueError(f"indices is {indices!r}, expected some of the {len(self.dims)} maps")
-        maps = self.forward_stages(x)
-        last = self.norm(maps[-1]) if norm or not intermediates_only else maps[-1]
-        if norm:
-            maps = [*maps[:-1], last]
-        picked = [maps[index] for index in chosen]
-        return picked if intermediates_only else (last, picked)
 
     def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
         """Logits (B, K) of a map from `forward_features`; `pre_logits`: features (B, D)."""
@@ -183,17 +168,19 @@ class UniFormer(Described, Foldable):
         Raises:
             ValueError: the network has no auxiliary classifier.
         """
-        maps, ranking = run_stages(self.stages, x, self.ndim)
+        maps, ranking = run_stages(self.stages, x, self.ndim, self.in_chans)
         return self._auxiliary(self.norm(maps[-1]), ranking)
 
     def forward(self, x: Tensor) -> Tensor | tuple[Tensor, Tensor]:
         """Logits (B, K) of clips (B, 3, T, H, W) or images (B, 3, H, W).
 
-        In training, of a network with an auxiliary classifier, the pair of `forward_auxiliary`.
+        In training, of a network with an auxiliary classifier, the pair of `forward_auxiliary`
+        unless `set_auxiliary_training` says otherwise.
         """
-        maps, ranking = run_stages(self.stages, x, self.ndim)
+        maps, ranking = run_stages(self.stages, x, self.ndim, self.in_chans)
         last = self.norm(maps[-1])
-        if self.training and not isinstance(self.head, ClassificationHead):
+        has_auxiliary = isinstance(self.head, ClassTokenHead | TokenLabelHead)
+        if self.training and self.auxiliary_training and has_auxiliary:
             return self._auxiliary(last, ranking)
         return self.head(last)
 
@@ -230,7 +217,7 @@ class UniFormerMaps(Described):
         super().__init__()
         if options.ndim != 2:
             raise ValueError(f"features_only is True with ndim {options.ndim}, expected ndim 2")
-        self.ndim = options.ndim
+        self.ndim, self.in_chans = options.ndim, options.in_chans
         self.stages = nn.ModuleList(build_stages(variant, options))
         self.dims, self.depths = tuple(variant.dims), tuple(variant.depths)
         self.norms = nn.ModuleList(nn.LayerNorm(dim, eps=1e-6) for dim in self.dims)
@@ -239,7 +226,7 @@ class UniFormerMaps(Described):
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """Normalised stage maps of images (B, 3, H, W), finest first."""
-        maps, _ = run_stages(self.stages, x, self.ndim)
+        maps, _ = run_stages(self.stages, x, self.ndim, self.in_chans)
         return [
             norm(map_.movedim(1, -1)).movedim(-1, 1)
             for norm, map_ in zip(self.norms, maps, strict=True)
@@ -276,6 +263,8 @@ DEFAULTS = NetworkArguments(
     window_size=14,
     embed_frames=1,
     token_labels=False,
+    in_chans=3,
+    drop_rate=0.0,
     features_only=False,
     checkpoint_blocks=(0, 0, 0, 0),
 )
@@ -324,12 +313,18 @@ def build_network(given: NetworkArguments, kinds: Kinds | None = None) -> UniFor
         window_size=arguments["window_size"],
         embed_frames=arguments["embed_frames"],
         checkpoint_blocks=arguments["checkpoint_blocks"],
+        in_chans=arguments["in_chans"],
     )
     network: UniFormer | UniFormerMaps
     if arguments["features_only"]:
         network = kinds.maps(row, options)
     else:
-        labels = arguments["token_labels"]
-        network = kinds.classifier(row, options, num_classes=num_classes, token_labels=labels)
+        network = kinds.classifier(
+            row,
+            options,
+            num_classes=num_classes,
+            token_labels=arguments["token_labels"],
+            drop_rate=arguments["drop_rate"],
+        )
     network.description = Description(task=task_of(arguments), network=arguments)
     return network

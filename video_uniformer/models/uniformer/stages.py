@@ -1,9 +1,10 @@
 """The four stages: a patch embed, then blocks; built from a row of the table of variants."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import torch
+import torch.fx
 from torch import Tensor, nn
 
 from video_uniformer.models.recompute import run_block
@@ -11,6 +12,10 @@ from video_uniformer.models.uniformer.blocks import DividedBlock, GlobalBlock, L
 from video_uniformer.models.uniformer.hourglass import HourglassBlock, Ranking, pool_scores
 from video_uniformer.models.uniformer.layers import MEMORY_FORMAT, ConvEmbed, ConvStem, PatchEmbed
 from video_uniformer.models.uniformer.variants import ATTENTIONS, Variant
+
+# What these ask of shapes only a tensor can answer: `torch.fx` calls them as they are.
+torch.fx.wrap("pool_scores")
+torch.fx.wrap("_check_input")
 
 
 class Stage(nn.Module):
@@ -88,18 +93,21 @@ class HourglassStage(nn.Module):
         return x, ranking
 
 
-def run_stages(stages: nn.ModuleList, x: Tensor, ndim: int) -> tuple[list[Tensor], Ranking | None]:
+def run_stages(
+    stages: Iterable[nn.Module], x: Tensor, ndim: int, in_chans: int = 3
+) -> tuple[list[Tensor], Ranking | None]:
     """The map after each stage, finest first, and the last ranking (light networks only).
 
     Args:
-        stages: The four stages.
-        x: (B, 3, T, H, W) or (B, 3, H, W).
+        stages: The four stages, or the first of them.
+        x: (B, C, T, H, W) or (B, C, H, W).
         ndim: 3 for videos, 2 for images.
+        in_chans: Channels C of the input.
 
     Raises:
         ValueError: `x` is of another shape, too small, or not of floating point.
     """
-    _check_input(x, ndim)
+    _check_input(x, ndim, in_chans)
     x = x.contiguous(memory_format=MEMORY_FORMAT[ndim])
     maps: list[Tensor] = []
     ranking: Ranking | None = None
@@ -109,9 +117,9 @@ def run_stages(stages: nn.ModuleList, x: Tensor, ndim: int) -> tuple[list[Tensor
     return maps, ranking
 
 
-def _check_input(x: Tensor, ndim: int) -> None:
-    layout = {2: "(B, 3, H, W)", 3: "(B, 3, T, H, W)"}[ndim]
-    if x.ndim != ndim + 2 or x.shape[1] != 3:
+def _check_input(x: Tensor, ndim: int, in_chans: int) -> None:
+    layout = f"(B, {in_chans}, {'T, ' if ndim == 3 else ''}H, W)"
+    if x.ndim != ndim + 2 or x.shape[1] != in_chans:
         raise ValueError(f"input has shape {tuple(x.shape)}, expected {layout}")
     if min(x.shape[-2:]) < 32 or x.shape[2] < 1:
         raise ValueError(
@@ -133,6 +141,7 @@ class StageOptions(NamedTuple):
         window_size: Cells along a side of a window.
         embed_frames: Frames that the patch embeds of stages 2 to 4 of a video network span, 1 or 3.
         checkpoint_blocks: How many first blocks of each stage recompute their activations.
+        in_chans: Channels of the input.
     """
 
     ndim: int = 3
@@ -141,6 +150,7 @@ class StageOptions(NamedTuple):
     window_size: int = 14
     embed_frames: int = 1
     checkpoint_blocks: Sequence[int] = (0, 0, 0, 0)
+    in_chans: int = 3
 
 
 def build_stages(variant: Variant, options: StageOptions) -> list[nn.Module]:
@@ -225,7 +235,8 @@ def _num_heads(dim: int, head_dim: int) -> int:
 
 def _patch_embed(number: int, variant: Variant, options: StageOptions) -> nn.Module:
     """The embed before stage `number`: 4x4 at the first, 2x2 after; only the first halves T."""
-    ndim, dim, in_dim = options.ndim, variant.dims[number], (3, *variant.dims)[number]
+    ndim, dim = options.ndim, variant.dims[number]
+    in_dim = (options.in_chans, *variant.dims)[number]
     if number == 0 and variant.stem != "patch":
         return ConvStem(in_dim, dim, ndim=ndim)
     if variant.stem == "conv":
@@ -248,6 +259,8 @@ def _check_options(variant: Variant, options: StageOptions) -> None:
         raise ValueError(f"ndim is {ndim!r}, expected 3 (videos) or 2 (images)")
     if variant.stem == "conv" and ndim == 3:
         raise ValueError("ndim is 3, expected 2: the convolutional stem is defined for images only")
+    if options.in_chans < 1:
+        raise ValueError(f"in_chans is {options.in_chans}, expected 1 channel or more")
     if not 0 <= options.drop_path_rate < 1:
         raise ValueError(
             f"drop_path_rate is {options.drop_path_rate}, expected a probability in [0, 1)"
