@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ranks import launch_ranks
 
 from video_uniformer.cli import test as testing
 from video_uniformer.cli import train as training
@@ -210,9 +211,10 @@ def test_metrics_of_two_processes_are_those_of_the_good_videos(
     batch_size: int, run: Run, tiny: Sequence[str], eight: Path, checkpoint: Path, tmp_path: Path
 ) -> None:
     settings = (*tiny, *SKIP, f"ckpt_path={checkpoint}", f"data.eval_batch_size={batch_size}")
-    ran = launch("test", *settings, *TWO_PROCESSES, f"output_dir={tmp_path / 'all'}", cwd=tmp_path)
-    assert (ran.returncode, ran.stderr) == (0, "")
-    assert "videos evaluated 5 of 8" in words(ran.stdout)
+    both = (*settings, *TWO_PROCESSES, f"output_dir={tmp_path / 'all'}")
+    ranks = launch_ranks(testing.main, *both, cwd=tmp_path)
+    assert [(rank.status, rank.err) for rank in ranks] == [(0, "")] * 2
+    assert "videos evaluated 5 of 8" in words(ranks[0].out)
     statuses = [row["status"] for row in table(tmp_path / "all" / "scores.csv")]
     assert [index for index in range(8) if statuses[index] == "skipped"] == list(BAD)
     assert [row["reason"] != "" for row in table(tmp_path / "all" / "bad_videos.csv")] == [True] * 3
@@ -228,8 +230,8 @@ def test_process_without_a_video_left_does_not_hold_up_the_other(
     (eight / "train3.mp4").write_bytes(b"")
     out = tmp_path / "out"
     settings = (*tiny, *SKIP, *TWO_PROCESSES, "trainer.max_epochs=2", f"output_dir={out}")
-    ran = launch("train", *settings, cwd=tmp_path)
-    assert (ran.returncode, ran.stderr) == (0, "")
+    ranks = launch_ranks(training.main, *settings, cwd=tmp_path)
+    assert [(rank.status, rank.err) for rank in ranks] == [(0, "")] * 2
     assert (out / "checkpoints" / "last.ckpt").is_file()
     rows = {Path(row["path"]).name: row["times_seen"] for row in table(out / "bad_videos.csv")}
     assert rows == {f"{name}.mp4": "2" for name in ("train3", "val1", "val4", "val6")}
@@ -239,10 +241,11 @@ def test_budget_ends_both_processes(tiny: Sequence[str], eight: Path, tmp_path: 
     for index in (1, 2, 3):
         (eight / f"train{index}.mp4").write_bytes(b"")
     settings = (*tiny, *SKIP, *TWO_PROCESSES, "trainer.max_epochs=50", "output_dir=out")
-    ran = launch("train", *settings, cwd=tmp_path)
-    assert ran.returncode != 0
-    assert "of the 4 train videos are bad, more than the share 0.5 that" in ran.stderr
-    assert len(set(ran.stderr.splitlines())) == 1
+    ranks = launch_ranks(training.main, *settings, cwd=tmp_path)
+    assert [rank.status for rank in ranks] == [1, 1]
+    for rank in ranks:
+        assert "of the 4 train videos are bad, more than the share 0.5 that" in rank.err
+        assert rank.err.count("\n") == 1
 
 
 FATAL = """

@@ -164,7 +164,7 @@ def stop_after(lines: int, number: signal.Signals, arguments: list[str], folder:
         assert time.monotonic() < give_up
         time.sleep(0.001)
     process.send_signal(number)
-    _, error = process.communicate(timeout=60)
+    _, error = process.communicate(timeout=300)
     return process.returncode, error.decode()
 
 

@@ -6,6 +6,7 @@ import os
 import pickle
 import time
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -149,4 +150,5 @@ def test_the_memory_of_the_child_does_not_grow(video_file: Callable) -> None:
                 with guard.open(path, "pyav") as video:
                     video.frames(range(0, 32, 2))
             sizes.append(resident_bytes(guard.child_pid or 0))
-    assert sizes[-1] - sizes[1] < 4e6
+    # What is lost with every video adds to each round; pages that are touched late, to one.
+    assert min(after - before for before, after in pairwise(sizes)) < 50 * 10_000
