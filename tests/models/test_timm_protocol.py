@@ -54,8 +54,20 @@ def test_pooling_stays_as_it_is_unless_told() -> None:
     network.reset_classifier(0, "")
     network.reset_classifier(0)
     assert network(x).ndim == 4
-    network.reset_classifier(3, "avg")
+    network.reset_classifier(3)  # a classifier reads what is pooled
     assert network(x).shape == (2, 3)
+    network.reset_classifier(0)
+    assert network(x).ndim == 2
+
+
+@pytest.mark.parametrize("kind", ONE_OF_EACH)
+@pytest.mark.parametrize("mode", [False, True])
+def test_new_head_is_in_the_mode_and_of_the_precision_of_the_network(kind: str, mode: bool) -> None:
+    network = build(kind).to(dtype=torch.float64).train(mode)
+    for num_classes, global_pool in ((0, ""), (0, "avg"), (3, None)):
+        network.reset_classifier(num_classes, global_pool)
+        assert {module.training for module in network.modules()} == {mode}
+    assert {parameter.dtype for parameter in network.head.parameters()} == {torch.float64}
 
 
 @pytest.mark.parametrize(

@@ -70,6 +70,13 @@ def test_large_network_of_other_classes_has_no_labels_of_tokens() -> None:
         assert not timm.create_model("uniformer_large", num_classes=10).config["token_labels"]
 
 
+def test_network_is_made_on_the_device_and_in_the_precision_that_timm_asks_for() -> None:
+    network = timm.create_model("uniformer_xxs", device="meta", dtype=torch.float64)
+    tensors = [*network.parameters(), *network.buffers()]
+    assert {tensor.device.type for tensor in tensors} == {"meta"}
+    assert {tensor.dtype for tensor in tensors if tensor.is_floating_point()} == {torch.float64}
+
+
 def test_drop_path_rate_is_passed_on() -> None:
     network = create("uniformer_xxs", drop_path_rate=0.1)
     assert network.config["drop_path_rate"] == 0.1

@@ -21,10 +21,12 @@ timm hands arguments on as `**kwargs`; so do its entry points here, and nothing 
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
+import torch
 from pytorchvideo.layers.drop_path import DropPath
 from timm.data import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from timm.models import (
@@ -148,9 +150,13 @@ def _build(  # noqa: PLR0913 (the arguments that timm may hand on)
     attention: str = "global",
     window_size: int = 14,
     checkpoint_blocks: Sequence[int] = (0, 0, 0, 0),
+    device: str | torch.device | None = None,
+    dtype: torch.dtype | None = None,
 ) -> UniFormer:
     build = partial(
-        create_uniformer,
+        _create_on,
+        device,
+        dtype,
         release.variant,
         ndim=2,
         num_classes=num_classes,
@@ -174,6 +180,14 @@ def _build(  # noqa: PLR0913 (the arguments that timm may hand on)
         network.reset_classifier(num_classes, global_pool)
     network.set_auxiliary_training(aux)
     return network
+
+
+def _create_on(
+    device: str | torch.device | None, dtype: torch.dtype | None, *arguments: Any, **named: Any
+) -> UniFormer:
+    """`create_uniformer`, made where and as precise as timm wants it."""
+    with nullcontext() if device is None else torch.device(device):
+        return create_uniformer(*arguments, **named).to(dtype=dtype)
 
 
 def _take_weights(network: UniFormer, published: UniFormer) -> None:

@@ -100,13 +100,14 @@ class UniFormer(TimmProtocol, Described, Foldable):
 
         Args:
             num_classes: K, or 0 for none.
-            global_pool: "avg", the mean of the positions, "" for the unpooled map, which no
-                classifier can read, or None to leave it as it is.
+            global_pool: "avg", the mean of the positions, or "" for the unpooled map, which no
+                classifier can read. None is "avg" for a classifier, else leaves it as it is.
 
         Raises:
             ValueError: `num_classes` is negative, or `global_pool` is another.
         """
-        global_pool = self.global_pool if global_pool is None else global_pool
+        if global_pool is None:
+            global_pool = "avg" if num_classes else self.global_pool
         if num_classes < 0:
             raise ValueError(f"num_classes is {num_classes}, expected 0 (features) or more")
         if global_pool != "avg" and (global_pool or num_classes):
@@ -124,7 +125,7 @@ class UniFormer(TimmProtocol, Described, Foldable):
         self.head: Head = MapHead()
         if global_pool:
             self.head = make_head(self.num_features, num_classes, self.drop_rate)
-        self.head.to(next(self.parameters()))
+        self.head.to(next(self.parameters())).train(self.training)
         self.head.apply(_init_weights)
         self.set_auxiliary_training(self.auxiliary_training)
 

@@ -2,11 +2,9 @@
 
 import gc
 import multiprocessing
-import os
 import pickle
 import time
 from collections.abc import Callable, Iterator
-from itertools import pairwise
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -134,21 +132,3 @@ def test_a_child_that_hangs_dies_with_its_parent() -> None:
     parent.kill()
     parent.join()
     assert is_gone(pid)
-
-
-def resident_bytes(pid: int) -> int:
-    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-
-
-@pytest.mark.slow
-def test_the_memory_of_the_child_does_not_grow(video_file: Callable) -> None:
-    path = video_file(width=320, height=256)
-    sizes = []
-    with DecodeGuard(30) as guard:
-        for _ in range(6):
-            for _ in range(50):
-                with guard.open(path, "pyav") as video:
-                    video.frames(range(0, 32, 2))
-            sizes.append(resident_bytes(guard.child_pid or 0))
-    # What is lost with every video adds to each round; pages that are touched late, to one.
-    assert min(after - before for before, after in pairwise(sizes)) < 50 * 10_000
