@@ -69,3 +69,49 @@ def test_hdr_recording_comes_near_its_plain_version(shared_data: Path) -> None:
         difference = (hdr.frames([0, 3]).int() - plain.frames([0, 3]).int()).abs().float()
     assert difference.mean() < 8  # about 50 where it is read as any other video
     assert difference.median() < 3
+
+
+HDR_8_BIT = [
+    ("libx264", {"x264-params": "colorprim=bt2020:transfer=arib-std-b67:colormatrix=bt2020nc"}),
+    ("libx264", {"x264-params": "sar=1000/999:overscan=show:transfer=smpte2084"}),
+    ("libx264", {"x264-params": "colorprim=bt2020:transfer=bt2020-10:colormatrix=bt2020nc"}),
+    ("libx265", {"x265-params": "transfer=arib-std-b67:colorprim=bt2020:log-level=none"}),
+]
+
+
+@pytest.mark.parametrize(("codec", "options"), HDR_8_BIT)
+def test_hdr_of_8_bits_is_read_alike_with_every_decoder(
+    codec: str, options: dict[str, str], encode: Callable[..., Path]
+) -> None:
+    path = encode("a.mp4", codec=codec, options=options)
+    with open_video(path, "decord") as video, open_video(path) as expected:
+        assert video.choice.startswith("decord is passed over for mp4 files that are interlaced, H")
+        assert video.frames([0, 20]).equal(expected.frames([0, 20]))
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        "colorprim=bt709:transfer=bt709:colormatrix=bt709",
+        "sar=12/11:overscan=crop:videoformat=pal:fullrange=off",
+        "sar=1000/999:transfer=bt470m",
+    ],
+)
+def test_plain_colours_stay_with_decord(told: str, encode: Callable[..., Path]) -> None:
+    pytest.importorskip("decord")
+    path = encode("a.mp4", size=(96, 66), options={"x264-params": told})
+    with open_video(path, "decord") as video:
+        assert video.decoder == "decord"
+
+
+def test_colours_that_the_container_alone_tells_are_seen(encode: Callable[..., Path]) -> None:
+    pytest.importorskip("decord")
+    colours = {"x264-params": "colorprim=bt709:transfer=bt709:colormatrix=bt709"}
+    path = encode("a.mp4", options=colours, container_options={"movflags": "+write_colr"})
+    content = path.read_bytes()
+    start = content.index(b"colrnclx") + 8  # primaries, transfer, matrix: 16 bits each
+    with open_video(path, "decord") as video:
+        assert video.decoder == "decord"
+    path.write_bytes(content[: start + 2] + b"\0\x12" + content[start + 4 :])
+    with open_video(path, "decord") as video:
+        assert video.decoder == "pyav"

@@ -1,21 +1,35 @@
 """What the records of H.264 and HEVC in an mp4 file say of their pictures.
 
-Records: ISO/IEC 14496-15. Parameter sets: ITU-T H.264, section 7.3.2.1.1.
+Records: ISO/IEC 14496-15. Parameter sets: ITU-T H.264, sections 7.3.2.1.1 and E.1.1.
 """
 
 import struct
 
+from av.codec.context import CodecContext
+
+from video_uniformer.data.decoding.colours import colours_from_codes
+
 AVC_BASELINE, _AVC_MAIN, _AVC_HIGH = 66, (77, 88), 100  # profiles
 _HEVC_MAIN = 1
+_ANY_ASPECT = 255  # width and height of a pixel follow
 
 
 def is_plain_hevc(record: bytes) -> bool:
-    """Whether an `hvcC` record is of 8 bit 4:2:0, progressive."""
-    return record[1] & 0x1F == _HEVC_MAIN and not record[6] & 0x40  # the latter: interlaced
+    """Whether an `hvcC` record is of 8 bit 4:2:0, progressive, in plain colours."""
+    if record[1] & 0x1F != _HEVC_MAIN or record[6] & 0x40:  # the latter: interlaced
+        return False
+    # The colours stand behind tables that are long to skip; FFmpeg takes them from the record.
+    decoder = CodecContext.create("hevc", "r")
+    decoder.extradata = record
+    decoder.open()
+    return colours_from_codes(decoder.color_trc, decoder.color_primaries).are_plain
 
 
 def is_plain_avc(record: bytes) -> bool:
-    """Whether an `avcC` record is of 8 bit 4:2:0, progressive, by its first parameter set."""
+    """Whether an `avcC` record is of 8 bit 4:2:0, progressive, in plain colours.
+
+    Its first parameter set tells.
+    """
     (length,) = struct.unpack_from(">H", record, 6)
     bits = _Bits(record[9 : 8 + length].replace(b"\0\0\3", b"\0\0"))
     profile = bits.read(24) >> 16
@@ -36,7 +50,25 @@ def is_plain_avc(record: bytes) -> bool:
     bits.read(1)
     bits.read_golomb()  # width and height
     bits.read_golomb()
-    return bits.read(1) == 1  # frames only, no fields
+    return bits.read(1) == 1 and _tell_plain_colours(bits)  # the former: no fields
+
+
+def _tell_plain_colours(bits: "_Bits") -> bool:
+    """Whether the rest of a parameter set, behind `frame_mbs_only_flag`, names plain colours."""
+    bits.read(1)
+    if bits.read(1):  # cropped at four sides
+        for _ in range(4):
+            bits.read_golomb()
+    if not bits.read(1):
+        return True  # it says nothing of how pictures are to be shown
+    if bits.read(1) and bits.read(8) == _ANY_ASPECT:
+        bits.read(32)
+    if bits.read(1):  # overscan
+        bits.read(1)
+    if not bits.read(1) or not bits.read(5) & 1:  # signal type; format, range, whether it has codes
+        return True
+    primaries, transfer = bits.read(8), bits.read(8)
+    return colours_from_codes(transfer, primaries).are_plain
 
 
 class _Bits:

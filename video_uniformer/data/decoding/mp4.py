@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from video_uniformer.data.decoding.codec_records import AVC_BASELINE, is_plain_avc, is_plain_hevc
+from video_uniformer.data.decoding.colours import colours_from_codes
 
 _TOP_LEVEL_KINDS = frozenset(
     (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot", b"uuid", b"meta", b"udta")
@@ -220,9 +221,16 @@ def _check_picture(descriptions: bytes) -> bool:
     if width % 2 or height % 2 or b"clap" in details:
         raise UnsuitableError("mp4 files of odd size or with a clean aperture")
     plain = is_plain_avc(details[b"avcC"]) if kind == b"avc1" else is_plain_hevc(details[b"hvcC"])
-    if not plain:
-        raise UnsuitableError("mp4 files that are interlaced, or not of 8 bit 4:2:0")
+    if not plain or not _tells_plain_colours(details.get(b"colr", b"")):
+        raise UnsuitableError("mp4 files that are interlaced, HDR, or not of 8 bit 4:2:0")
     return kind != b"avc1" or details[b"avcC"][1] != AVC_BASELINE
+
+
+def _tells_plain_colours(box: bytes) -> bool:
+    if box[:4] not in (b"nclx", b"nclc"):
+        return True
+    primaries, transfer = struct.unpack_from(">HH", box, 4)
+    return colours_from_codes(transfer, primaries).are_plain
 
 
 def _count_samples(sizes: bytes) -> int:
