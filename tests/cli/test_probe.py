@@ -8,8 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from video_uniformer.cli import probe
+from video_uniformer.data.decoding import open_video
 from video_uniformer.data.decoding.probe import VideoFacts, probe_video
 
 
@@ -93,10 +95,47 @@ def test_a_deadline_that_never_passes_is_refused(run: Callable, video_file: Call
     assert ran.err.startswith("error: deadline_seconds is inf, expected seconds above 0")
 
 
-def test_a_folder_without_a_video_file_is_an_error(run: Callable, tmp_path: Path) -> None:
+def test_a_folder_without_a_video_is_an_error(run: Callable, tmp_path: Path) -> None:
     ran = run(probe.main, str(tmp_path))
     assert ran.status == 1
-    assert ran.err == f"error: {tmp_path}: no video file there, expected one\n"
+    assert ran.err.startswith(f"error: {tmp_path}: the folder holds no picture, expected .jpg")
+
+
+@pytest.mark.parametrize(
+    ("exif", "size", "rotation", "mirrored"),
+    [(1, (48, 32), 0, False), (2, (48, 32), 0, True), (6, (32, 48), -90, False)],
+)
+def test_a_folder_of_pictures_is_told_by_its_first(
+    exif: int, size: tuple[int, int], rotation: int, mirrored: bool, run: Callable, tmp_path: Path
+) -> None:
+    tags = Image.Exif()
+    tags[0x0112] = exif
+    for number in range(3):
+        Image.new("RGB", (48, 32), (number, 0, 0)).save(tmp_path / f"{number}.jpg", exif=tags)
+    ran = run(probe.main, str(tmp_path), "--json")
+    assert (ran.status, ran.err) == (0, "")
+    facts = json.loads(ran.out)
+    assert (facts["width"], facts["height"]) == size
+    assert (facts["rotation"], facts["mirrored"]) == (rotation, mirrored)
+    assert (facts["num_frames"], facts["codec"], facts["bit_depth"]) == (3, "jpeg", 8)
+    with open_video(tmp_path) as video:
+        assert video.frames([0]).shape[1:3] == size[::-1]
+    shown = run(probe.main, str(tmp_path)).out
+    assert "pictures: a folder of pictures" in shown
+    assert ("mirrored" in shown) is mirrored
+
+
+def test_a_folder_whose_first_picture_is_damaged_is_an_error(run: Callable, tmp_path: Path) -> None:
+    (tmp_path / "0.jpg").write_bytes(b"no picture")
+    ran = run(probe.main, str(tmp_path))
+    assert ran.status == 1
+    assert ran.err.startswith(f"error: {tmp_path / '0.jpg'}: not a readable picture (")
+
+
+def test_hdr_is_told_to_be_mapped(run: Callable, shared_data: Path) -> None:
+    path = shared_data.parent / "faults" / "hlg.mov"
+    out = " ".join(run(probe.main, str(path)).out.split())
+    assert "hlg bt2020: mapped to those of a plain screen (BT.709) while they are read" in out
 
 
 def test_what_is_said_of_an_unusual_file(run: Callable, shared_data: Path) -> None:

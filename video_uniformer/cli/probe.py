@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 EXAMPLES = """examples:
   video-uniformer probe clip.mp4
   video-uniformer probe a.mkv b.avi videos/        files, and all video files below a folder
+  video-uniformer probe frames/00001/              a folder of pictures, by its first
   video-uniformer probe videos/ --json             one JSON object a line
 
 Nothing is decoded but the first frame, and all of a file that must be counted, in a process of its
@@ -70,8 +71,6 @@ def probe_files(
 def _probe(probe: Callable[[Path], VideoFacts], path: Path) -> VideoFacts | str:
     from video_uniformer.data.decoding.interface import VideoError
 
-    if path.is_dir():  # one with videos was expanded
-        return f"{path}: no video file there, expected one"
     try:
         return probe(path)
     except VideoError as error:
@@ -100,8 +99,12 @@ def _rows(facts: VideoFacts) -> Iterator[tuple[str, str]]:
     yield "codec", f"{facts.codec}, {facts.pixel_format} of {facts.bit_depth} bits{woven}"
     if facts.transfer or facts.primaries:
         names = " ".join(filter(None, (facts.transfer, facts.primaries)))
-        yield "colours", f"{names}: read as they are stored, without tone mapping"
+        yield "colours", f"{names}: mapped to those of a plain screen (BT.709) while they are read"
     yield "size", f"{facts.width}x{facts.height}{mirrored}{turned}"
+    if facts.container == "folder":
+        yield "rate", f"{facts.fps:.6g} frames per second, as a folder says none"
+        yield "frames", f"{facts.num_frames}"
+        return
     yield "rate", f"{facts.fps:.6g} frames per second, {facts.rate}"
     yield "frames", f"{facts.num_frames} playable, {_listed(facts)}"
     yield "key frames", f"{facts.num_key_frames}, at most {facts.key_frame_distance} frames apart"

@@ -84,8 +84,8 @@ def test_facts_are_plain_values(encode: Callable) -> None:
     assert facts["size_bytes"] == path.stat().st_size
 
 
-def test_a_folder_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(VideoError, match=rf"^{tmp_path}: a folder, expected a video file"):
+def test_a_folder_without_pictures_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(VideoError, match=rf"^{tmp_path}: the folder holds no picture, expected "):
         probe_video(tmp_path)
 
 

@@ -61,6 +61,11 @@ class FrameFolder(Video):
         """Frames per second, as given."""
         return self._fps
 
+    @property
+    def pictures(self) -> list[Path]:
+        """The files of the frames, in their order."""
+        return [self.path / name for name in self._names]
+
     def _release(self) -> None:
         """No file stays open."""
 

@@ -1,6 +1,7 @@
 """A picture file of any kind as upright 8-bit RGB."""
 
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -8,7 +9,7 @@ from PIL import Image
 from PIL.ExifTags import Base as ExifTag
 from PIL.JpegImagePlugin import JpegImageFile
 
-from video_uniformer.data.decoding.orientation import orientation_from_exif
+from video_uniformer.data.decoding.orientation import Orientation, orientation_from_exif
 from video_uniformer.data.decoding.scaling import scaled_size
 
 _MOST = 0xFFFF  # of 16 bits; 257 times the most of 8 bits
@@ -42,6 +43,42 @@ def read_picture(path: Path, *, short_side: int | None = None) -> npt.NDArray[np
         if size != image.size:
             image = image.resize(size, Image.Resampling.BILINEAR)
         return np.ascontiguousarray(orientation.apply(np.asarray(image)))
+
+
+class PictureFacts(NamedTuple):
+    """What a picture file says of itself.
+
+    Attributes:
+        format: Pillow's name, such as "JPEG".
+        mode: Pillow's name, such as "RGB" or "I;16".
+        bit_depth: Bits per value of one component.
+        size: Width and height of the upright picture, pixels.
+        orientation: What turns it upright.
+    """
+
+    format: str
+    mode: str
+    bit_depth: int
+    size: tuple[int, int]
+    orientation: Orientation
+
+
+def inspect_picture(path: Path) -> PictureFacts:
+    """Tell what a picture file is, from its header.
+
+    Raises:
+        Exception: The file is damaged; Pillow raises many types.
+    """
+    with Image.open(path) as picture:
+        orientation = orientation_from_exif(picture.getexif().get(ExifTag.Orientation))
+        width, height = picture.size
+        return PictureFacts(
+            format=picture.format or "",
+            mode=picture.mode,
+            bit_depth={"1": 1, "I": 16, "F": 32}.get(picture.mode[0], 8),
+            size=(height, width) if orientation.transposed else (width, height),
+            orientation=orientation,
+        )
 
 
 def _to_rgb(picture: Image.Image) -> Image.Image:

@@ -12,10 +12,12 @@ from av.video.stream import VideoStream
 from torch import Tensor
 
 from video_uniformer.data.decoding.colours import colours_of
+from video_uniformer.data.decoding.frame_folder import FrameFolder
 from video_uniformer.data.decoding.interface import VideoError
 from video_uniformer.data.decoding.mp4 import has_edit_list
 from video_uniformer.data.decoding.opening import open_video
 from video_uniformer.data.decoding.orientation import orientation_of
+from video_uniformer.data.decoding.pictures import inspect_picture
 from video_uniformer.data.decoding.pyav_reader import PyAVVideo
 from video_uniformer.data.decoding.streams import (
     as_video_error,
@@ -25,19 +27,18 @@ from video_uniformer.data.decoding.streams import (
 )
 
 _ROUNDING_SECONDS = 0.00101  # some containers round times, and so the mean, to the millisecond
-# ITU-T H.273 tables 3 and 2; those that a screen for BT.709 shows washed out.
 _FIELDS = (2, 3, 4, 5)  # FFmpeg's AVFieldOrder: all that are neither unknown nor progressive
 
 
 @dataclass(frozen=True)
 class VideoFacts:
-    """What is known of a video file before its frames are decoded; all plain values.
+    """What is known of a video before its frames are decoded; all plain values.
 
     Attributes:
         path: As given.
-        container: FFmpeg's name of the format, such as "mov,mp4,m4a,3gp,3g2,mj2".
-        codec: FFmpeg's name of the codec, such as "h264".
-        pixel_format: FFmpeg's name, such as "yuv420p".
+        container: FFmpeg's name of the format, such as "mov,mp4,m4a,3gp,3g2,mj2", or "folder".
+        codec: FFmpeg's name of the codec, such as "h264", or the format of a folder's pictures.
+        pixel_format: FFmpeg's name, such as "yuv420p", or Pillow's of a picture, such as "RGB".
         width: Pixels of the upright picture.
         height: Pixels of the upright picture.
         rotation: Degrees counter-clockwise by which frames are turned to stand upright.
@@ -95,18 +96,18 @@ class VideoFacts:
 
 
 def probe_video(path: str | Path) -> VideoFacts:
-    """Tell what a video file is and which decoder reads it.
+    """Tell what a video file, or a folder of pictures, is and which decoder reads it.
 
-    Its packets are listed and its first frame is decoded; more only where time stamps do not tell
-    frames apart, so that they have to be counted.
+    The packets of a file are listed and its first frame is decoded; more only where time stamps do
+    not tell frames apart, so that they have to be counted. A folder's first picture speaks for all.
 
     Raises:
-        VideoError: The path is missing, or not a readable video file.
+        VideoError: The path is missing, or not a readable video.
     """
     path = Path(path)
-    if path.is_dir():
-        raise VideoError(f"{path}: a folder, expected a video file")
     with open_video(path) as chosen:
+        if isinstance(chosen, FrameFolder):
+            return _folder_facts(chosen)
         decoder, choice = chosen.decoder, chosen.choice
     video = PyAVVideo(path)
     with video, open_container(path) as container:
@@ -143,6 +144,44 @@ def probe_video(path: str | Path) -> VideoFacts:
             decoder=decoder,
             choice=choice,
         )
+
+
+def _folder_facts(folder: FrameFolder) -> VideoFacts:
+    first = folder.pictures[0]
+    try:
+        facts = inspect_picture(first)
+    except Exception as error:
+        raise VideoError(f"{first}: not a readable picture ({error})") from error
+    return VideoFacts(
+        path=str(folder.path),
+        container="folder",
+        codec=facts.format.lower(),
+        pixel_format=facts.mode,
+        width=facts.size[0],
+        height=facts.size[1],
+        rotation=facts.orientation.rotation,
+        mirrored=facts.orientation.is_mirrored,
+        fps=folder.fps,
+        rate="constant",
+        num_frames=len(folder),
+        listed_frames=None,
+        key_frame_distance=1,
+        num_key_frames=len(folder),
+        duration_seconds=len(folder) / folder.fps,
+        start_seconds=0.0,
+        has_edit_list=False,
+        has_b_frames=False,
+        interlaced=False,
+        transfer="",
+        primaries="",
+        bit_depth=facts.bit_depth,
+        num_parts=1,
+        num_video_streams=1,
+        num_audio_streams=0,
+        size_bytes=sum(picture.stat().st_size for picture in folder.pictures),
+        decoder=folder.decoder,
+        choice=folder.choice,
+    )
 
 
 def _first_frame(path: Path) -> VideoFrame:
