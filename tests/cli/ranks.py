@@ -1,7 +1,7 @@
-"""A command in several processes as torchrun starts them, but without the seconds of the imports.
+"""A command in a process of its own, or in several as torchrun starts them, without the imports.
 
-Lightning's own launcher starts interpreters, each of which imports for 20 seconds; here a server
-that has imported everything forks the processes. It has run nothing, so no thread is lost.
+A new interpreter, and each that Lightning's own launcher starts, imports for 20 seconds; here a
+server that has imported everything forks the processes. It has run nothing, so no thread is lost.
 """
 
 import multiprocessing
@@ -31,7 +31,9 @@ class Rank(NamedTuple):
 def _start(
     told: dict[str, str], main: Callable[[], None], arguments: list[str], cwd: Path, rank: int
 ) -> None:
-    os.environ.update(told, RANK=str(rank), LOCAL_RANK=str(rank), HYDRA_FULL_ERROR="0")
+    os.environ["HYDRA_FULL_ERROR"] = "0"
+    if told:
+        os.environ.update(told, RANK=str(rank), LOCAL_RANK=str(rank))
     os.chdir(cwd)
     for number, name in ((1, "out"), (2, "err")):
         file = os.open(cwd / f"rank{rank}.{name}", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
@@ -48,6 +50,8 @@ def launch_ranks(
 ) -> list[Rank]:
     """Run a command's `main` in `number` processes, and wait for all of them.
 
+    A single one is a plain command; what stands in `sys.path` here can be imported there.
+
     Raises:
         TimeoutError: One was still there at the end of the time; all are killed.
     """
@@ -55,14 +59,18 @@ def launch_ranks(
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     _context.set_forkserver_preload(PRELOADED)
-    told = {
-        "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": str(port),
-        "WORLD_SIZE": str(number),
-        "LOCAL_WORLD_SIZE": str(number),
-        "GROUP_RANK": "0",
-        "TORCHELASTIC_RUN_ID": "test",
-    }
+    told = (
+        {}
+        if number == 1
+        else {
+            "MASTER_ADDR": "127.0.0.1",
+            "MASTER_PORT": str(port),
+            "WORLD_SIZE": str(number),
+            "LOCAL_WORLD_SIZE": str(number),
+            "GROUP_RANK": "0",
+            "TORCHELASTIC_RUN_ID": "test",
+        }
+    )
     processes = [
         _context.Process(target=_start, args=(told, main, list(arguments), cwd, rank))
         for rank in range(number)

@@ -105,8 +105,8 @@ def test_second_process_runs_what_the_first_was_told(
 
 def test_sweep_runs_the_command_once_for_each_value(tiny: Sequence[str], tmp_path: Path) -> None:
     settings = (*tiny, "hydra.sweep.dir=sweep", "+trainer.limit_train_batches=1", "logger=csv")
-    _, err = command("train", "-m", *settings, "seed=0,1", cwd=tmp_path)
-    assert err == ""
+    [ran] = launch_ranks(training.main, "-m", *settings, "seed=0,1", cwd=tmp_path, number=1)
+    assert (ran.status, ran.err) == (0, "")
     assert sorted(path.name for path in (tmp_path / "sweep").iterdir() if path.is_dir()) == [
         "0",
         "1",
@@ -191,8 +191,7 @@ def test_two_videos_are_overfitted_and_then_recognised(
     assert [answer["top"][0]["class"] for answer in json.loads(ran.out)] == ["dark", "bright"]
 
 
-@pytest.mark.parametrize("decoder", ["decord", "pyav"])
-@pytest.mark.parametrize("data", ["videos", "folder"])
+@pytest.mark.parametrize(("data", "decoder"), [("videos", "decord"), ("folder", "pyav")])
 def test_real_clips_from_training_to_prediction(
     data: str, decoder: str, run: Run, tiny: Sequence[str], shared_data: Path, tmp_path: Path
 ) -> None:

@@ -282,8 +282,7 @@ def metrics(trainer: lightning.Trainer, names: Iterable[str]) -> dict[str, float
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("num_workers", [0, 2])
-@pytest.mark.parametrize("in_training", [None, "substitute"])
+@pytest.mark.parametrize(("in_training", "num_workers"), [(None, 2), ("substitute", 0)])
 def test_training_over_cuts_and_a_hanging_video_goes_on_and_sets_it_aside(
     in_training: str | None, num_workers: int, root: Path, video_file: Callable[..., Path]
 ) -> None:
