@@ -26,6 +26,7 @@ _PLAIN_WHITE = 100.0  # cd/m2
 _HDR_WHITE = 1000.0
 _GAMMA = 2.4  # BT.1886
 _SCREEN_GAMMA = 1.2  # HLG's OOTF; of each channel alone, as FFmpeg's zscale has it
+_ROWS = 32  # at a time, so that what is made of them stays small
 _DROPPED_BITS = 14  # of a float32's mantissa
 _KNEE = 0.9  # of the plain code value, from where on highlights are rolled off
 _TO_BT709 = np.array(
@@ -79,11 +80,16 @@ def to_plain(rgb: npt.NDArray[np.uint16], colours: Colours) -> npt.NDArray[np.ui
         [[[99, 99, 99]]]
     """
     _tell_once(colours)
-    light = _light_table(colours.transfer)[rgb]  # (H, W, 3); 1 is plain white
-    if colours.primaries == "bt2020":
-        light = light @ _TO_BT709.T
-    np.maximum(light, 0, out=light)
-    return _code_table(bool(colours.transfer)).take(light.view(np.uint32) >> _DROPPED_BITS)
+    plain = np.empty(rgb.shape, np.uint8)
+    for start in range(0, len(rgb), _ROWS):
+        rows = slice(start, start + _ROWS)
+        light = _light_table(colours.transfer)[rgb[rows]]  # (rows, W, 3); 1 is plain white
+        if colours.primaries == "bt2020":
+            light = light @ _TO_BT709.T
+        np.maximum(light, 0, out=light)
+        brightness = light.view(np.uint32) >> _DROPPED_BITS
+        plain[rows] = _code_table(bool(colours.transfer))[brightness]
+    return plain
 
 
 @functools.cache
