@@ -172,9 +172,10 @@ def _inspect_video(path: Path, decode: str, report: FileReport, head: bytes) -> 
             report = replace(report, **_describe(path))
         except VideoError as error:
             known = any(head[place:].startswith(mark) for place, mark in _SIGNATURES)
-            is_remnant = known and "no video stream" not in str(error)
-            status = UNREADABLE if is_remnant else NO_VIDEO
-            return replace(report, status=status, reason=_reason(path, error))
+            reason = _reason(path, error)
+            is_remnant = known and "no video stream" not in reason
+            status = UNREADABLE if is_remnant or reason.startswith("encrypted") else NO_VIDEO
+            return replace(report, status=status, reason=reason)
     if report.container in _SCRIPTS:
         return replace(report, status=NO_VIDEO, reason="a list of other files", num_frames=0)
     if decode == "every":
