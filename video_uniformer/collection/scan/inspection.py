@@ -243,9 +243,8 @@ def _decode_every(path: Path, report: FileReport, problem: str) -> FileReport:
         problem = problem or walk.problem
     if not problem and not walk.problem and walk.num_frames == expected:
         return replace(report, picture_hash=hash_pictures(walk.pictures, expected))
-    if walk.has_marks and report.rate == "variable" and report.num_parts == 1:
-        # Packets that vanish whole leave a gap, which decoding alone cannot tell from a pause; at a
-        # joint they are marked as well, and nothing is lost.
+    if walk.has_marks and report.rate == "variable":
+        # Packets that vanish whole leave a gap, which decoding alone cannot tell from a pause.
         problem = problem or "packets are damaged, and frames are missing between others"
     survey = survey_frames(path)
     intact = len(survey.places)
