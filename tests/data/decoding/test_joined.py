@@ -1,7 +1,7 @@
 """Joined recordings: a clock that goes back is no order, so frames are counted as they stand."""
 
 from collections.abc import Callable
-from itertools import pairwise
+from itertools import pairwise, permutations
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import torch
 
 from tests.joining import join, write_recording
 from video_uniformer.collection.scan.inspection import inspect_file
-from video_uniformer.data.decoding import open_video
+from video_uniformer.data.decoding import VideoError, open_video
 from video_uniformer.data.decoding.probe import probe_video
 from video_uniformer.data.decoding.pyav_reader import PyAVVideo
 from video_uniformer.data.decoding.salvage import survey_frames
@@ -99,11 +99,11 @@ def test_probe_and_scan_say_that_recordings_are_joined(kind: str, tmp_path: Path
     assert (report.status, report.num_frames, report.num_parts) == ("ok", 50, 2)
 
 
-# Codec and options.
+# Codec -> its encoder.
 BROADCASTS: dict[str, dict[str, Any]] = {
     "h264": {"codec": "libx264"},
     "hevc": {"codec": "libx265", "options": {"x265-params": "log-level=none"}},
-    "mpeg2": {"codec": "mpeg2video"},
+    "mpeg2video": {"codec": "mpeg2video"},
 }
 
 
@@ -174,6 +174,27 @@ def test_loss_ahead_of_a_joint_costs_nothing_behind_it(tmp_path: Path) -> None:
     places = survey_frames(join(tmp_path / "joined.ts", first, second)).places
     assert 20 < len(places) < 45
     assert all(b - a == 1 for a, b in pairwise(places[-20:]))
+
+
+@pytest.mark.parametrize("suffix", ["ts", "m2ts"])
+@pytest.mark.parametrize("first_seconds", [0.0, 3600.0], ids=["clock goes back", "clock leaps"])
+@pytest.mark.parametrize(("first", "second"), [*permutations(BROADCASTS, 2)])
+def test_codec_that_changes_is_named(
+    first: str, second: str, first_seconds: float, suffix: str, tmp_path: Path
+) -> None:
+    head = broadcast(tmp_path / f"a.{suffix}", first)
+    tail = broadcast(tmp_path / f"b.{suffix}", second, first_seconds=first_seconds)
+    path = join(tmp_path / f"joined.{suffix}", head, tail)
+    with pytest.raises(VideoError, match=f"its codec is {first} and then {second}, expected one"):
+        open_video(path)
+    assert "its codec is" in inspect_file(path).reason
+
+
+def test_noise_behind_a_transport_stream_names_no_codec(tmp_path: Path) -> None:
+    path = broadcast(tmp_path / "a.ts", "h264")
+    path.write_bytes(path.read_bytes() + bytes(range(256)) * 100)
+    with open_video(path) as video:
+        assert len(video) == 25
 
 
 def test_one_recording_is_one_part(encode: Callable) -> None:
