@@ -142,7 +142,10 @@ def test_motion_jpeg_stands_as_its_exif_says(
 ) -> None:
     tags = Image.Exif()
     tags[0x112], tags[0x10F] = exif, "a maker"  # FFmpeg attaches what is left without the first
-    path = write_jpegs(tmp_path / f"a.{suffix}", tags)
+    path, target = write_jpegs(tmp_path / f"a.{suffix}", tags), tmp_path / "prepared.mp4"
+    assert prepare_file(path, target, Encoding()).problem == ""
+    with open_video(target) as video:
+        assert corners(video.frames([2])[0]) == expected
     for decoder in ("pyav", "auto"):
         with open_video(path, decoder) as video:
             assert corners(video.frames([2])[0]) == expected
