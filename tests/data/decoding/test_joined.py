@@ -1,16 +1,19 @@
 """Joined recordings: a clock that goes back is no order, so frames are counted as they stand."""
 
 from collections.abc import Callable
+from itertools import pairwise, permutations
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from tests.joining import join, write_recording
 from video_uniformer.collection.scan.inspection import inspect_file
-from video_uniformer.data.decoding import open_video
+from video_uniformer.data.decoding import VideoError, open_video
 from video_uniformer.data.decoding.probe import probe_video
 from video_uniformer.data.decoding.pyav_reader import PyAVVideo
+from video_uniformer.data.decoding.salvage import survey_frames
 
 # Suffix, codec and options of the encoder.
 KINDS = {
@@ -94,6 +97,104 @@ def test_probe_and_scan_say_that_recordings_are_joined(kind: str, tmp_path: Path
     assert probe_video(path).num_parts == 2
     report = inspect_file(path)
     assert (report.status, report.num_frames, report.num_parts) == ("ok", 50, 2)
+
+
+# Codec -> its encoder.
+BROADCASTS: dict[str, dict[str, Any]] = {
+    "h264": {"codec": "libx264"},
+    "hevc": {"codec": "libx265", "options": {"x265-params": "log-level=none"}},
+    "mpeg2video": {"codec": "mpeg2video"},
+}
+
+
+def broadcast(path: Path, kind: str, **keywords: Any) -> Path:
+    return write_recording(
+        path, **{"brightness": 20, "num_frames": 25, **BROADCASTS[kind], **keywords}
+    )
+
+
+def lose(path: Path, first: int, count: int = 1) -> Path:
+    """Take packets of the video out of a transport stream; also from behind, by a number < 0."""
+    content = path.read_bytes()
+    packets = [content[k : k + 188] for k in range(0, len(content), 188)]
+    places = [k for k, p in enumerate(packets) if p[1] & 0x1F == 1 and p[2] == 0]
+    lost = set(places[first:][:count])
+    path.write_bytes(b"".join(p for k, p in enumerate(packets) if k not in lost))
+    return path
+
+
+@pytest.mark.parametrize("first_seconds", [0.0, 3600.0], ids=["clock goes back", "clock leaps"])
+@pytest.mark.parametrize("suffix", ["ts", "m2ts"])
+@pytest.mark.parametrize("kind", BROADCASTS)
+def test_joint_of_transport_streams_is_no_damage(
+    kind: str, suffix: str, first_seconds: float, tmp_path: Path
+) -> None:
+    second = broadcast(
+        tmp_path / f"b.{suffix}", kind, brightness=140, num_frames=20, first_seconds=first_seconds
+    )
+    for num_frames in (20, 23, 25):  # the packets are numbered on by chance
+        first = broadcast(tmp_path / f"a.{suffix}", kind, num_frames=num_frames)
+        report = inspect_file(join(tmp_path / f"joined.{suffix}", first, second))
+        assert (report.status, report.num_frames) == ("ok", num_frames + 20)
+
+
+@pytest.mark.parametrize("place", ["alone", "ahead of a joint", "behind a joint"])
+@pytest.mark.parametrize("kind", BROADCASTS)
+def test_hole_in_a_transport_stream_is_found(kind: str, place: str, tmp_path: Path) -> None:
+    path = lose(broadcast(tmp_path / "a.ts", kind), 24, 2)
+    whole = broadcast(tmp_path / "b.ts", kind, brightness=140)
+    if place == "ahead of a joint":
+        path = join(tmp_path / "joined.ts", path, whole)
+    if place == "behind a joint":
+        path = join(tmp_path / "joined.ts", whole, path)
+    assert inspect_file(path).status == "damaged"
+
+
+def test_recording_cut_within_a_frame_ahead_of_a_joint_is_found(tmp_path: Path) -> None:
+    first = lose(broadcast(tmp_path / "a.ts", "hevc", num_frames=23), -1)  # the last is a long one
+    second = broadcast(tmp_path / "b.ts", "hevc", brightness=140)
+    report = inspect_file(join(tmp_path / "joined.ts", first, second))
+    assert (report.status, report.reason) == ("damaged", "a packet is damaged")
+
+
+# FFmpeg's MPEG-2 decoder drops the frame that it holds back when the size changes.
+@pytest.mark.parametrize("kind", ["h264", "hevc"])
+def test_scan_and_salvage_know_that_parts_differ_in_size(kind: str, tmp_path: Path) -> None:
+    first = broadcast(tmp_path / "a.ts", kind)
+    second = broadcast(tmp_path / "b.ts", kind, brightness=100, num_frames=30, size=(64, 96))
+    path = join(tmp_path / "joined.ts", first, second)
+    report = inspect_file(path)
+    assert (report.status, report.num_frames) == ("ok", 55)
+    assert survey_frames(path).places == list(range(55))
+
+
+def test_loss_ahead_of_a_joint_costs_nothing_behind_it(tmp_path: Path) -> None:
+    first = lose(broadcast(tmp_path / "a.ts", "hevc"), 25)
+    second = broadcast(tmp_path / "b.ts", "hevc", brightness=140, num_frames=20)
+    places = survey_frames(join(tmp_path / "joined.ts", first, second)).places
+    assert 20 < len(places) < 45
+    assert all(b - a == 1 for a, b in pairwise(places[-20:]))
+
+
+@pytest.mark.parametrize("suffix", ["ts", "m2ts"])
+@pytest.mark.parametrize("first_seconds", [0.0, 3600.0], ids=["clock goes back", "clock leaps"])
+@pytest.mark.parametrize(("first", "second"), [*permutations(BROADCASTS, 2)])
+def test_codec_that_changes_is_named(
+    first: str, second: str, first_seconds: float, suffix: str, tmp_path: Path
+) -> None:
+    head = broadcast(tmp_path / f"a.{suffix}", first)
+    tail = broadcast(tmp_path / f"b.{suffix}", second, first_seconds=first_seconds)
+    path = join(tmp_path / f"joined.{suffix}", head, tail)
+    with pytest.raises(VideoError, match=f"its codec is {first} and then {second}, expected one"):
+        open_video(path)
+    assert "its codec is" in inspect_file(path).reason
+
+
+def test_noise_behind_a_transport_stream_names_no_codec(tmp_path: Path) -> None:
+    path = broadcast(tmp_path / "a.ts", "h264")
+    path.write_bytes(path.read_bytes() + bytes(range(256)) * 100)
+    with open_video(path) as video:
+        assert len(video) == 25
 
 
 def test_one_recording_is_one_part(encode: Callable) -> None:

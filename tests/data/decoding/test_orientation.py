@@ -1,8 +1,11 @@
 """All eight orientations, in files and in pictures."""
 
+import io
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 import torch
@@ -10,6 +13,7 @@ from mp4_boxes import ONE, turn
 from PIL import Image
 
 from video_uniformer.collection.prepare.encode import Encoding, prepare_file
+from video_uniformer.collection.scan.inspection import inspect_file
 from video_uniformer.collection.scan.walk import walk_frames
 from video_uniformer.data.decoding.frame_folder import FrameFolder
 from video_uniformer.data.decoding.opening import open_video
@@ -114,6 +118,49 @@ def test_pictures_stand_as_their_exif_says(
     small = FrameFolder(tmp_path, short_side=16).frames([0])[0]
     assert corners(small) == expected
     assert tuple(small.shape[:2]) == ((24, 16) if exif > 4 else (16, 24))
+
+
+def write_jpegs(path: Path, tags: Image.Exif) -> Path:
+    """Six frames of Motion JPEG, each with the tags in front."""
+    picture = io.BytesIO()
+    Image.fromarray(np.dstack([STORED] * 3)).save(picture, "JPEG", exif=tags)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mjpeg", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuvj420p"
+        for index in range(6):
+            packet = av.Packet(picture.getvalue())
+            packet.pts = packet.dts = index
+            packet.time_base, packet.stream, packet.is_keyframe = Fraction(1, 25), stream, True
+            container.mux(packet)
+    return path
+
+
+@pytest.mark.parametrize(("exif", "matrix", "told", "expected"), CASES)
+@pytest.mark.parametrize("suffix", ["mov", "avi", "mjpeg"])
+def test_motion_jpeg_stands_as_its_exif_says(
+    tmp_path: Path, suffix: str, exif: int, matrix: tuple, told: tuple, expected: list
+) -> None:
+    tags = Image.Exif()
+    tags[0x112], tags[0x10F] = exif, "a maker"  # FFmpeg attaches what is left without the first
+    path, target = write_jpegs(tmp_path / f"a.{suffix}", tags), tmp_path / "prepared.mp4"
+    assert prepare_file(path, target, Encoding()).problem == ""
+    with open_video(target) as video:
+        assert corners(video.frames([2])[0]) == expected
+    for decoder in ("pyav", "auto"):
+        with open_video(path, decoder) as video:
+            assert corners(video.frames([2])[0]) == expected
+    facts = probe_video(path)
+    assert (facts.rotation, facts.mirrored) == told
+    assert corners(walk_frames(path, [2]).pictures[2]) == expected
+
+
+def test_exif_without_an_orientation_leaves_frames_as_they_are(tmp_path: Path) -> None:
+    tags = Image.Exif()
+    tags[0x10F] = "a maker"
+    path = write_jpegs(tmp_path / "a.mov", tags)
+    with open_video(path) as video:
+        assert corners(video.frames([2])[0]) == [0, 1, 2, 3]
+    assert inspect_file(path).status == "ok"
 
 
 @pytest.mark.parametrize("value", [0, 9, None, "6"])

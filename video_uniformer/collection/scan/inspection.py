@@ -172,9 +172,10 @@ def _inspect_video(path: Path, decode: str, report: FileReport, head: bytes) -> 
             report = replace(report, **_describe(path))
         except VideoError as error:
             known = any(head[place:].startswith(mark) for place, mark in _SIGNATURES)
-            is_remnant = known and "no video stream" not in str(error)
-            status = UNREADABLE if is_remnant else NO_VIDEO
-            return replace(report, status=status, reason=_reason(path, error))
+            reason = _reason(path, error)
+            is_remnant = known and "no video stream" not in reason
+            status = UNREADABLE if is_remnant or reason.startswith("encrypted") else NO_VIDEO
+            return replace(report, status=status, reason=reason)
     if report.container in _SCRIPTS:
         return replace(report, status=NO_VIDEO, reason="a list of other files", num_frames=0)
     if decode == "every":
@@ -242,9 +243,8 @@ def _decode_every(path: Path, report: FileReport, problem: str) -> FileReport:
         problem = problem or walk.problem
     if not problem and not walk.problem and walk.num_frames == expected:
         return replace(report, picture_hash=hash_pictures(walk.pictures, expected))
-    if walk.has_marks and report.rate == "variable" and report.num_parts == 1:
-        # Packets that vanish whole leave a gap, which decoding alone cannot tell from a pause; at a
-        # joint they are marked as well, and nothing is lost.
+    if walk.has_marks and report.rate == "variable":
+        # Packets that vanish whole leave a gap, which decoding alone cannot tell from a pause.
         problem = problem or "packets are damaged, and frames are missing between others"
     survey = survey_frames(path)
     intact = len(survey.places)

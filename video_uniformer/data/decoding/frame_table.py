@@ -73,7 +73,7 @@ def list_frames(path: Path, container: InputContainer, stream: VideoStream) -> L
         return Listing(None, [], [])
     parts: list[list[int]] = [[]]
     key_frames: list[int] = []
-    clock = _Clock(has_decoding_times=container.format.name not in _WITHOUT_DECODING_TIMES)
+    clock = clock_of(container.format.name)
     codec = decoder.codec.canonical_name
     for packet in _walk_packets(path, container, stream):
         shown = is_shown(codec, memoryview(packet))
@@ -90,7 +90,7 @@ def list_frames(path: Path, container: InputContainer, stream: VideoStream) -> L
             parts[-1].append(packet.pts)
     in_order = all(a < b for a, b in pairwise(parts[0]))
     parts = [sorted(part) for part in parts]
-    stamps = _continue_clock(parts, _longest_still(container.format.name, stream))
+    stamps = _continue_clock(parts, longest_still(container.format.name, stream))
     is_clear = len(parts) == 1 and len(set(parts[0])) == len(parts[0])
     if is_clear and in_order and decoder.has_b_frames:
         is_clear = _is_shown_in_order(path)
@@ -98,7 +98,7 @@ def list_frames(path: Path, container: InputContainer, stream: VideoStream) -> L
     return Listing(table, parts, stamps)
 
 
-class _Clock:
+class Clock:
     """Follows the time stamps of packets in the order of the file.
 
     Args:
@@ -127,7 +127,12 @@ class _Clock:
         return went_back
 
 
-def _longest_still(container: str, stream: VideoStream) -> float:
+def clock_of(container: str) -> Clock:
+    """A clock for the packets of a container, by FFmpeg's name of its format."""
+    return Clock(has_decoding_times=container not in _WITHOUT_DECODING_TIMES)
+
+
+def longest_still(container: str, stream: VideoStream) -> float:
     """Ticks of the stream that a frame may be shown before the clock is said to have leapt."""
     seconds = _LONGEST_STILL_SECONDS.get(container, _LONGEST_STILL_ELSEWHERE)
     return float(seconds / (stream.time_base or 1))

@@ -12,6 +12,7 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from video_uniformer.data.decoding.joints import Step, watch_joints
 from video_uniformer.data.decoding.packets import is_expendable
 from video_uniformer.data.decoding.streams import describe_error, open_container, prepare_stream
 
@@ -62,6 +63,8 @@ class SequentialDecoding:
         self._size = (0, 0)
         self._options = dict(options)
         self._unsound: set[int | None] = set()  # time stamps of frames that build on a loss
+        self._unsound_before: set[int | None] = set()  # those of the recording that is ending
+        self._joints: set[int | None] = set()  # time stamps of key frames not yet met
         self._is_after_loss = False
         self._resumed_at = -math.inf  # time stamp of the key frame after a loss
         self._has_begun = False
@@ -73,8 +76,9 @@ class SequentialDecoding:
             self.container = container.format.name
             self._size = stream.codec_context.width, stream.codec_context.height
             self.time_base = stream.time_base or self.time_base
-            for packet in self._packets(container, stream):
-                for frame in self._decode(packet, stream.codec_context):
+            packets = self._packets(container, stream)
+            for step in watch_joints(packets, self._path, self.container, stream):
+                for frame in self._decode(step, stream.codec_context):
                     yield frame, self._is_sound(frame)
 
     def _packets(
@@ -99,16 +103,15 @@ class SequentialDecoding:
         self.num_frames = max(count, listed) - discarded
         yield None
 
-    def _decode(
-        self, packet: "Packet[VideoStream] | None", decoder: VideoCodecContext
-    ) -> list[VideoFrame]:
+    def _decode(self, step: Step, decoder: VideoCodecContext) -> list[VideoFrame]:
+        packet = step.packet
         if packet:
-            self._follow(packet)
-        if packet and packet.is_corrupt:
+            self._follow(packet, is_joint=step.is_joint)
+        if step.is_damaged:
             self.has_marks = True
             self.complaints.append(_MARKED)
         frames: list[VideoFrame] = []
-        is_damaged = packet and packet.is_corrupt and decoder.name not in _CONCEALING
+        is_damaged = step.is_damaged and decoder.name not in _CONCEALING
         problem = _MARKED if is_damaged else ""
         try:
             frames = decoder.decode(packet)
@@ -123,8 +126,13 @@ class SequentialDecoding:
             self._is_after_loss |= not is_expendable(decoder.name, bytes(packet), header)
         return frames
 
-    def _follow(self, packet: "Packet[VideoStream]") -> None:
+    def _follow(self, packet: "Packet[VideoStream]", *, is_joint: bool) -> None:
         """Note whether the packet's frame may build on one that is lost."""
+        if is_joint:  # its clock is another: time stamps from before say nothing of it
+            self._resumed_at = -math.inf
+            self._unsound_before |= self._unsound
+            self._unsound = set()
+            self._joints.add(packet.pts)
         if packet.is_keyframe and self._is_after_loss:
             self._is_after_loss = False
             self._resumed_at = -math.inf if packet.pts is None else packet.pts
@@ -133,8 +141,13 @@ class SequentialDecoding:
             self._unsound.add(packet.pts)
 
     def _is_sound(self, frame: VideoFrame) -> bool:
+        if frame.key_frame and frame.pts in self._joints:
+            self._joints.remove(frame.pts)
+            self._unsound_before = set()
+            self._size = frame.width, frame.height  # that of a recording is its own
+        is_unsound = frame.pts in self._unsound or frame.pts in self._unsound_before
         has_right_size = (frame.width, frame.height) == self._size  # damage to a header changes it
-        is_sound = has_right_size and not frame.is_corrupt and frame.pts not in self._unsound
+        is_sound = has_right_size and not frame.is_corrupt and not is_unsound
         # Ahead of the first key frame stand frames that lack another; that is no damage.
         if frame.is_corrupt and self._has_begun:
             self.complaints.append(_CORRUPT)

@@ -23,6 +23,7 @@ _TOP_LEVEL_KINDS = frozenset(
     (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot", b"uuid", b"meta", b"udta")
 )
 _FRAGMENT_KINDS = frozenset((b"moof", b"styp", b"sidx"))
+_ENCRYPTED_ENTRIES = (b"encv", b"drmi")
 _MAX_TOP_LEVEL_BOXES = 1000  # a file of nothing but empty boxes would be walked for minutes
 _MAX_FRAMES = 2**24  # six days of video; damage may claim so many that they fill the memory
 _RIGHT_ANGLES = frozenset(((1, 0, 0, 1), (0, 1, -1, 0), (-1, 0, 0, -1), (0, -1, 1, 0)))
@@ -87,7 +88,7 @@ def has_encrypted_entry(path: Path) -> bool:
         entries = (
             _child(track, b"mdia", b"minf", b"stbl", b"stsd")[8:] for track in _video_tracks(moov)
         )
-        return any(kind == b"encv" for entry in entries for kind, _ in _boxes(entry))
+        return any(kind in _ENCRYPTED_ENTRIES for entry in entries for kind, _ in _boxes(entry))
     except (OSError, struct.error, LookupError, ValueError):
         return False
 

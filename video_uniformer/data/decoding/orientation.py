@@ -8,10 +8,11 @@ eight. FFmpeg turns by odd angles as well and fills the corners; here the neares
 """
 
 import struct
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import numpy.typing as npt
-from av.sidedata.sidedata import SideData
+from av.sidedata.sidedata import SideData, SideDataContainer
 from av.video.frame import VideoFrame
 
 _MATRIX = struct.Struct("=9i")
@@ -64,6 +65,8 @@ _EXIF = {
     7: Orientation(transposed=True, flipped_x=True, flipped_y=True),
     8: Orientation(transposed=True, flipped_y=True),
 }
+# By FFmpeg's angle, degrees.
+_TURNS = {90: _EXIF[8], -90: _EXIF[6], 180: _EXIF[3], -180: _EXIF[3]}
 
 
 def orientation_from_exif(value: object) -> Orientation:
@@ -79,8 +82,32 @@ def orientation_from_matrix(a: int, b: int, c: int, d: int) -> Orientation:
 
 
 def orientation_of(frame: VideoFrame) -> Orientation:
-    """The orientation that a decoded frame carries, be it from its container or its codec."""
-    matrix = frame.side_data.get("DISPLAYMATRIX")
+    """The orientation that a decoded frame carries, be it from its container or its codec.
+
+    FFmpeg makes a matrix of the Exif tag of coded pictures as well.
+    """
+    try:
+        matrix = frame.side_data.get("DISPLAYMATRIX")
+    except ValueError:
+        return _orientation_among_unknown(frame)
+    return _read_matrix(matrix)
+
+
+def _orientation_among_unknown(frame: VideoFrame) -> Orientation:
+    """The orientation of a frame that carries data of a kind that PyAV has no name for.
+
+    FFmpeg 8 attaches Exif, as kind 31, which makes PyAV 18.1 raise on collecting what a frame
+    carries. What it collected by then can still be asked for, and the matrix goes before the Exif
+    that it was made of. Behind other such kinds only the angle is known, not any mirroring.
+    """
+    collected: Any = SideDataContainer.__new__(SideDataContainer)
+    with suppress(ValueError):
+        collected.__init__(frame)
+    matrix = collected.get("DISPLAYMATRIX")
+    return _read_matrix(matrix) if matrix else _TURNS.get(frame.rotation, UPRIGHT)
+
+
+def _read_matrix(matrix: object) -> Orientation:
     if not isinstance(matrix, SideData) or matrix.buffer_size < _MATRIX.size:
         return UPRIGHT
     a, b, _, c, d = _MATRIX.unpack_from(matrix)[:5]

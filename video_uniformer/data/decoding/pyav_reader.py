@@ -35,6 +35,7 @@ from video_uniformer.data.decoding.streams import (
     prepare_stream,
     seconds_from_first,
 )
+from video_uniformer.data.decoding.transport import list_codecs
 
 
 class PyAVVideo(Video):
@@ -73,6 +74,7 @@ class PyAVVideo(Video):
             # Noted now, as decoding sets them to those of the last frame.
             decoder = self._stream.codec_context
             self._size = scaled_size(decoder.width, decoder.height, short_side)
+            self._check_codec()
             listing = list_frames(path, self._container, self._stream)
             self.table, self._stamps = listing.table, listing.stamps
             self.num_parts = max(1, len(listing.parts))
@@ -106,6 +108,14 @@ class PyAVVideo(Video):
 
     def _release(self) -> None:
         self._container.close()
+
+    def _check_codec(self) -> None:
+        """Refuse recordings of several codecs in one file, for which there is but one decoder."""
+        if self._container.format.name == "mpegts":
+            codecs = list_codecs(self.path, self._stream.id)
+            if len(codecs) > 1:
+                names = " and then ".join(codecs)
+                raise VideoError(f"{self.path}: its codec is {names}, expected one throughout")
 
     def _count_frames(self) -> int:
         count = 0

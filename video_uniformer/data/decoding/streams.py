@@ -53,8 +53,6 @@ def prepare_stream(container: InputContainer, path: Path) -> VideoStream:
     Raises:
         VideoError: There is no video stream, no decoder for it, or it is encrypted.
     """
-    if is_encrypted(path, container.format.name):
-        raise VideoError(f"{path}: encrypted, expected a video that can be seen without a key")
     if container.format.name == "webp_pipe" and _is_animated_webp(path):
         raise VideoError(
             f"{path}: an animated WebP, which FFmpeg does not decode, expected mp4, GIF or PNG"
@@ -64,6 +62,8 @@ def prepare_stream(container: InputContainer, path: Path) -> VideoStream:
         raise VideoError(f"{path}: no video stream, expected one")
     best = container.streams.best("video")
     chosen = next((s for s in streams if best and s.index == best.index), streams[0])
+    if is_encrypted(path, container.format.name, chosen.id):
+        raise VideoError(f"{path}: encrypted, expected a video that can be seen without a key")
     if chosen.codec_context is None:
         raise VideoError(f"{path}: no decoder for the codec of its video stream")
     for stream in container.streams:
