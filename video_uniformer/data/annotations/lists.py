@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from video_uniformer.data.annotations.columns import split_lines
-from video_uniformer.data.annotations.headers import is_header, log_header
+from video_uniformer.data.annotations.headers import drop_headers, log_header
+from video_uniformer.data.annotations.places import Places
 from video_uniformer.data.annotations.samples import (
     Annotations,
     Row,
@@ -24,11 +25,11 @@ def read_list(
 ) -> Annotations:
     """Read lines `path label`, the format of the published Kinetics and UCF101 lists.
 
-    One separator serves the whole file: tab, comma or space, whichever gives two columns in every
-    line. Paths may contain spaces and commas (a folder of frames whose name contains the separator
-    needs quotation marks). A header such as `path,label` is skipped, and so is one of other words
-    that is unlike all lines below it. Labels are class indices or class names. Names without
-    `class_names` give the classes in sorted order.
+    One separator serves the whole file: tab, comma, space or semicolon, whichever gives two columns
+    in every line. Paths may contain spaces and commas: they end with the suffix of a video, or
+    where there is a file or folder of that name; others need quotation marks. A header such as
+    `path,label` is skipped, and so is one of other words that is unlike all lines below it. Labels
+    are class indices or class names. Names without `class_names` give the classes in sorted order.
 
     Args:
         path: The list; looked for below `root`, then as given.
@@ -41,9 +42,9 @@ def read_list(
     """
     file = find_list(path, root)
     lines = read_lines(file)
-    rows = split_lines(lines, Path(root)) if lines else []
-    if rows and is_header(rows, Path(root), class_names or ()):
-        del rows[0]
+    places = Places(Path(root))
+    rows = split_lines(lines, places) if lines else []
+    rows = drop_headers(rows, places, class_names or ())
     if not rows:
         raise ValueError(f"{file}: no videos in the list, expected lines 'path label'")
     if class_names is None and not any(is_integer(row.label) for row in rows):
@@ -83,7 +84,9 @@ def read_frame_list(
     file = find_list(path, root)
     rows = []
     lines = read_lines(file)
-    for line in lines[1:] if _is_frame_list_header(lines) else lines:
+    if _is_frame_list_header(lines):
+        lines = [line for line in lines if line.text != lines[0].text]
+    for line in lines:
         match = _FRAME_FOLDER.fullmatch(line.text)
         if match is None or not is_integer(match[3]):
             raise line.error(
