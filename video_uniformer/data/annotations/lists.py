@@ -17,7 +17,27 @@ from video_uniformer.data.annotations.samples import (
 from video_uniformer.system.text_lines import Line, find_list, read_lines
 
 _FRAME_FOLDER = re.compile(r"(.*\S)\s+(\d+)\s+(\S+)", re.ASCII)
+_WHOLE_NUMBER = re.compile(r"([+-]?\d{1,18})\.0+", re.ASCII)
+_HOLES = ("nan", "na", "none", "null")
 _THREE_WORDS = re.compile(r"[^\s/]+\s+[^\s\d]+\s+[^\s\d]+")
+
+
+def _read_whole_numbers(rows: list[Row], class_names: Sequence[str]) -> list[Row]:
+    """Read the labels 0.0 and 1.0 as 0 and 1 where all are such; the first may be of a header.
+
+    Spreadsheets and pandas write integers so where a label of the column was missing once.
+    """
+    matches = [_WHOLE_NUMBER.fullmatch(row.label) for row in rows]
+    if not any(matches) or any(row.label in class_names for row in rows):
+        return rows
+    for row, match in zip(rows[1:], matches[1:], strict=True):
+        is_number = match or is_integer(row.label) or row.label.lower() in _HOLES
+        if not is_number and row.label != rows[0].label:
+            return rows
+    return [
+        row._replace(label=match[1]) if match else row
+        for row, match in zip(rows, matches, strict=True)
+    ]
 
 
 def read_list(
@@ -29,7 +49,8 @@ def read_list(
     in every line. Paths may contain spaces and commas: they end with the suffix of a video, or
     where there is a file or folder of that name; others need quotation marks. A header such as
     `path,label` is skipped, and so is one of other words that is unlike all lines below it. Labels
-    are class indices or class names. Names without `class_names` give the classes in sorted order.
+    are class indices, also as 0.0 and 1.0, or class names. Names without `class_names` give the
+    classes in sorted order.
 
     Args:
         path: The list; looked for below `root`, then as given.
@@ -43,7 +64,7 @@ def read_list(
     file = find_list(path, root)
     lines = read_lines(file)
     places = Places(Path(root))
-    rows = split_lines(lines, places) if lines else []
+    rows = _read_whole_numbers(split_lines(lines, places), class_names or ()) if lines else []
     rows = drop_headers(rows, places, class_names or ())
     if not rows:
         raise ValueError(f"{file}: no videos in the list, expected lines 'path label'")
