@@ -88,11 +88,12 @@ def test_what_a_folder_holds_besides_is_told_in_one_line(
     names = ("a.mp4", "notes.txt", "more/b.TXT", "more/cover.jpg", "song.m4a", "x.part", "LICENSE")
     for name in names:
         write(tmp_path, f"videos/{name}", "")
-    write(tmp_path, "videos/.hidden.txt", "")
+    for name in (".hidden.mp4", "more/._b.mp4", "more/.mp4", ".git/config"):
+        write(tmp_path, f"videos/{name}", "")
     assert expand(tmp_path, "videos") == ["videos/a.mp4"]
     assert caplog.messages == [
-        f"{tmp_path / 'videos'}: left out 6 files: 2 .txt (text), 1 without a suffix (unknown), "
-        "1 .m4a (sound), 1 .part (unknown), 1 .jpg (pictures)"
+        f"{tmp_path / 'videos'}: left out 9 files: 3 hidden, 2 .txt (text), 1 without a suffix "
+        "(unknown), 1 .m4a (sound), 1 .part (unknown), 1 .jpg (pictures)"
     ]
 
 

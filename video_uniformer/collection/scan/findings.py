@@ -230,7 +230,8 @@ def _left_out(scan: Scan) -> Iterator[Finding]:
             False,
             listing.num_left_out,
             listing.left_out,
-            "give those that are videos all the same a video's suffix, or name them in a list",
+            "give those that are videos all the same a video's suffix and no dot in front, or name "
+            "them in a list; report.html counts all kinds",
             [],
         )
 
