@@ -213,7 +213,8 @@ def expand_paths(arguments: Sequence[str]) -> Iterator[Path]:
     """The videos that files, folders and globs stand for, sorted within each argument.
 
     What exists is taken literally, the leading folders of a glob included: `videos [2020]/*.mp4`
-    finds the files of the folder `videos [2020]`. A folder stands for all video files below it, and
+    finds the files of the folder `videos [2020]`; so are brackets that else match nothing, such as
+    those of `clip [2020] *`. A folder stands for all video files below it, and
     where there are none, for all folders of frames; what it holds besides is logged, in one line.
     What matches nothing, and a folder without videos, is given as it is, for the reader to refuse.
 
@@ -265,8 +266,14 @@ def _match_parts(folder: Path, parts: Sequence[str]) -> Iterator[Path]:
         for inner in glob.iglob("**/", root_dir=folder, recursive=True):  # noqa: PTH207
             yield from _match_parts(folder / inner, rest or ["*"])
     else:
-        for name in _list_names(folder, part):
-            yield from _match_parts(folder / name, rest)
+        found = list(_match_names(folder, part, rest))
+        # Brackets as they stand: `a [x]*` means `a [x].mp4` where there is no `a x.mp4`.
+        yield from found or _match_names(folder, part.replace("[", "[[]"), rest)
+
+
+def _match_names(folder: Path, pattern: str, rest: Sequence[str]) -> Iterator[Path]:
+    for name in _list_names(folder, pattern):
+        yield from _match_parts(folder / name, rest)
 
 
 def _list_names(folder: Path, pattern: str) -> list[str]:
