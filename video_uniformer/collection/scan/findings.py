@@ -129,7 +129,11 @@ def _copies(scan: Scan) -> Iterator[Finding]:
     """Videos that are there more than once, byte for byte."""
     items = [item for item in scan.items if _holds_frames(scan.report(item))]
     groups = _groups(items, group_equal([scan.report(item).content_hash for item in items]))
-    contradictory = [group for group in groups if len({item.label for item in group}) > 1]
+    contradictory = [
+        _one_of_each(group, [item.label for item in group])
+        for group in groups
+        if len({item.label for item in group}) > 1
+    ]
     if contradictory:
         yield Finding(
             "contradictory_labels",
@@ -322,9 +326,20 @@ def _groups(items: Sequence[Item], places: list[list[int]]) -> list[list[Item]]:
 
 def _by_splits(groups: list[list[Item]]) -> tuple[list[list[Item]], list[list[Item]]]:
     """Groups that reach across splits, and those that stay inside one."""
-    across = [group for group in groups if len({item.split for item in group}) > 1]
+    across = [
+        _one_of_each(group, [item.split for item in group])
+        for group in groups
+        if len({item.split for item in group}) > 1
+    ]
     inside = [group for group in groups if len({item.split for item in group}) == 1]
     return across, inside
+
+
+def _one_of_each(group: list[Item], values: Sequence[str]) -> list[Item]:
+    """The items, one of each value first: of a long group only the first are shown."""
+    firsts = [values.index(value) for value in dict.fromkeys(values)]
+    others = [place for place in range(len(group)) if place not in set(firsts)]
+    return [group[place] for place in (*firsts, *others)]
 
 
 def _number(count: int, noun: str) -> str:
