@@ -7,16 +7,13 @@ from typing import NamedTuple
 
 from video_uniformer.collection.scan.duplicates import group_alike, group_equal
 from video_uniformer.collection.scan.inspection import (
-    CRASHED,
-    DAMAGED,
-    HUNG,
-    MISSING,
     NO_VIDEO,
     OK,
     UNREADABLE,
     FileReport,
 )
 from video_uniformer.collection.scan.listing import Item, Listing
+from video_uniformer.collection.scan.remedies import REMEDIES, Remedy, choose_remedy
 
 _LONG_KEY_FRAME_DISTANCE = 60
 _IMBALANCE = 10
@@ -71,37 +68,6 @@ class Scan(NamedTuple):
         return counts
 
 
-_BAD = {
-    MISSING: (
-        "{videos} missing: listed, and not there",
-        "fetch them, or correct the paths (--root)",
-    ),
-    DAMAGED: (
-        "{videos} damaged: frames are lost or altered",
-        "fetch them again; or train with data.bad_videos.on_bad_video=salvage, which uses the "
-        "intact frames; or leave them out",
-    ),
-    UNREADABLE: (
-        "{videos} unreadable: no frame of them is intact",
-        "fetch them again, or leave them out; mend permissions where the reason says so",
-    ),
-    NO_VIDEO: (
-        "{files} without any video",
-        "fetch them again: pages that say why a download failed are often saved under its name",
-    ),
-    HUNG: (
-        "{videos} not decoded in time",
-        "scan again with a larger --deadline if they are merely long; else leave them out, or "
-        "train with data.bad_videos.on_bad_video=skip, which gives them up at a deadline too",
-    ),
-    CRASHED: (
-        "{videos} that crash the decoder",
-        "leave them out, or train with data.bad_videos.on_bad_video=skip: each costs one video, as "
-        "training too decodes in processes that may die",
-    ),
-}
-
-
 def find_all(scan: Scan) -> list[Finding]:
     """All findings of a scan, problems first."""
     found = [
@@ -118,11 +84,17 @@ def find_all(scan: Scan) -> list[Finding]:
 
 
 def _bad_files(scan: Scan) -> Iterator[Finding]:
-    for status, (title, advice) in _BAD.items():
-        bad = [[item] for item in scan.items if scan.report(item).status == status]
-        if bad:
-            text = title.format(videos=_number(len(bad), "video"), files=_number(len(bad), "file"))
-            yield Finding(status.replace(" ", "_"), True, len(bad), text, advice, bad)
+    """Files that are not intact, by what helps against it."""
+    found: dict[Remedy, list[list[Item]]] = {}
+    for item in scan.items:
+        report = scan.report(item)
+        if report.status != OK:
+            found.setdefault(choose_remedy(report), []).append([item])
+    for remedy in sorted(found, key=REMEDIES.index):
+        bad = found[remedy]
+        count = len(bad)
+        title = remedy.title.format(videos=_number(count, "video"), files=_number(count, "file"))
+        yield Finding(remedy.kind, True, count, title, remedy.advice, bad)
 
 
 def _copies(scan: Scan) -> Iterator[Finding]:
