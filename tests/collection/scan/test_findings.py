@@ -60,6 +60,24 @@ def test_copies_across_splits_and_inside_one() -> None:
     assert "contradictory_labels" not in findings
 
 
+def test_examples_of_a_group_show_every_label_and_split() -> None:
+    same = FileReport("ok", content_hash="1")
+    rows = [(name, "train", "x") for name in "abcd"] + [("e", "train", "y"), ("f", "val", "x")]
+    findings = found(*rows, **dict.fromkeys("abcdef", same))
+    assert names(findings["contradictory_labels"]) == [list("aebcdf")]
+    assert names(findings["copies_across_splits"]) == [list("afbcde")]
+
+
+def test_examples_of_look_alikes_and_sources_show_every_split() -> None:
+    rows = [(name, "train", "x") for name in "abc"] + [("d", "val", "x")]
+    alike = {n: FileReport("ok", content_hash=n, picture_hash=HASHES[0]) for n in "abcd"}
+    assert names(found(*rows, **alike)["alike_across_splits"]) == [list("adbc")]
+    clips = [f"abc_00000{n}_00000{n + 1}" for n in range(4)]
+    rows = [(clip, "train", "x") for clip in clips[:3]] + [(clips[3], "val", "x")]
+    (group,) = names(found(*rows)["source_across_splits"])
+    assert group[:2] == [clips[0], clips[3]]
+
+
 def test_path_listed_in_two_splits_is_a_copy() -> None:
     findings = found(("a", "train", "x"), ("a", "val", "x"))
     assert names(findings["copies_across_splits"]) == [["a", "a"]]

@@ -68,11 +68,12 @@ def test_files_left_out_of_folders_are_counted(tmp_path: Path) -> None:
         tmp_path, "train/run/a.mp4", "train/run/notes.txt", "train/clip/1.jpg", "train/clip/1.png"
     )
     touch(tmp_path, "list.csv", "other/b.mp4", "c.mp4", "val/run/d.mp4")
+    touch(tmp_path, ".c.mp4", "train/run/._a.mp4", "train/clip/.1.jpg", "other/.mp4")
     listing = read_sources([tmp_path])
     assert len(listing.items) == 3
-    assert listing.num_left_out == 5
+    assert listing.num_left_out == 9
     for words in (
-        "left out 5 files: ",
+        "left out 9 files: 4 hidden, ",
         "2 .mp4 (outside of the splits)",
         "1 .png (not of the format of most frames)",
         "1 .txt (text)",
@@ -87,6 +88,23 @@ def test_files_left_out_below_the_root_are_counted_without_the_lists(tmp_path: P
     listing = read_sources([tmp_path / "videos/train.csv"], root=tmp_path / "videos")
     assert listing.left_out == "left out 1 file: 1 .txt (text)"
     assert listing.unlisted == [tmp_path / "videos/clip"]
+
+
+def test_hidden_list_is_not_left_out(tmp_path: Path) -> None:
+    touch(tmp_path, "a.mp4", ".b.mp4")
+    (tmp_path / ".train.csv").write_text("a.mp4 0\n")
+    listing = read_sources([tmp_path / ".train.csv"], root=tmp_path)
+    assert listing.left_out == "left out 1 file: 1 hidden"
+
+
+def test_every_kind_of_file_left_out_is_counted(tmp_path: Path) -> None:
+    touch(tmp_path, "a.mp4", *(f"{number}.x{number}" for number in range(20)), "b.x0")
+    listing = read_sources([tmp_path])
+    assert listing.left_out.endswith(", ...")
+    assert listing.left_out_kinds == {
+        ".x0 (unknown)": 2,
+        **{f".x{number} (unknown)": 1 for number in range(1, 20)},
+    }
 
 
 def test_folder_without_videos_tells_what_is_there(tmp_path: Path) -> None:

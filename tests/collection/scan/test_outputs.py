@@ -106,6 +106,15 @@ def test_summary_counts(odd: Path) -> None:
     assert [finding["kind"] for finding in summary["findings"]] == ["damaged"]
 
 
+def test_every_kind_of_file_left_out_is_told(tmp_path: Path) -> None:
+    kinds = {"hidden": 3, ".<b> (unknown)": 2, **{f".x{n} (unknown)": 1 for n in range(20)}}
+    scan = Scan(Listing([], [], None, left_out_kinds=kinds), {})
+    write_outputs(tmp_path, scan, find_all(scan))
+    assert json.loads((tmp_path / "summary.json").read_text())["left_out"] == kinds
+    text = Tags((tmp_path / "report.html").read_text(encoding="utf-8")).text
+    assert all(kind in text for kind in kinds)
+
+
 def test_clean_scan_says_so(tmp_path: Path) -> None:
     folder = write(tmp_path, ("a.mp4", FileReport("ok", content_hash="1")))
     assert "Nothing has to be mended" in (folder / "report.html").read_text()

@@ -107,10 +107,13 @@ def test_files_that_are_no_videos_are_told_in_one_line(
 ) -> None:
     for name in ("run/a.gif", "run/notes.txt", "walk/clip/1.webp", "walk/clip/1.txt", "b.mp4"):
         write(tmp_path, name, "")
+    for name in ("run/.a.mp4", "walk/clip/._1.webp", ".DS_Store"):
+        write(tmp_path, name, "")
     result = read_folders(root=tmp_path)
     assert pairs(result, tmp_path) == [("run/a.gif", 0), ("walk/clip", 1)]
     assert caplog.messages == [
-        f"{tmp_path}: left out 3 files: 2 .txt (text), 1 .mp4 (outside of the class folders)"
+        f"{tmp_path}: left out 6 files: 3 hidden, 2 .txt (text), "
+        "1 .mp4 (outside of the class folders)"
     ]
 
 

@@ -23,6 +23,10 @@ def expand(folder: Path, *arguments: str) -> list[str]:
         (["v [2020]/a1.mp4", "v [2020]/a2.mp4"], "v [2020]/a[13].mp4", ["v [2020]/a1.mp4"]),
         (["x/v [1]/a.mp4", "y/v [1]/b.mp4"], "*/v [1]/*", ["x/v [1]/a.mp4", "y/v [1]/b.mp4"]),
         (["v 2/b.mp4"], "v [2020]/*.mp4", ["v 2/b.mp4"]),
+        (["run [1]/a [x].mp4"], "run [1]/a [x]*", ["run [1]/a [x].mp4"]),
+        (["v [1] a/b [2].mp4"], "v [1]*/b [2].*", ["v [1] a/b [2].mp4"]),
+        (["v 1/b.mp4", "v [1] a/c.mp4"], "v [1]*/c.mp4", ["v [1] a/c.mp4"]),
+        (["a x.mp4", "a [x].mp4"], "a [x]*", ["a x.mp4"]),
         (["who? [a]/x*/a.mp4"], "who? [a]/x*/*.mp4", ["who? [a]/x*/a.mp4"]),
         (["a.mp4", "b/c.mp4", "b/d/e.mp4"], "**/*.mp4", ["a.mp4", "b/c.mp4", "b/d/e.mp4"]),
         (["v [1]/b/c.mp4", "v 1/a.mp4"], "v [1]/**", ["v [1]/b/c.mp4"]),
@@ -88,11 +92,12 @@ def test_what_a_folder_holds_besides_is_told_in_one_line(
     names = ("a.mp4", "notes.txt", "more/b.TXT", "more/cover.jpg", "song.m4a", "x.part", "LICENSE")
     for name in names:
         write(tmp_path, f"videos/{name}", "")
-    write(tmp_path, "videos/.hidden.txt", "")
+    for name in (".hidden.mp4", "more/._b.mp4", "more/.mp4", ".git/config"):
+        write(tmp_path, f"videos/{name}", "")
     assert expand(tmp_path, "videos") == ["videos/a.mp4"]
     assert caplog.messages == [
-        f"{tmp_path / 'videos'}: left out 6 files: 2 .txt (text), 1 without a suffix (unknown), "
-        "1 .m4a (sound), 1 .part (unknown), 1 .jpg (pictures)"
+        f"{tmp_path / 'videos'}: left out 9 files: 3 hidden, 2 .txt (text), 1 without a suffix "
+        "(unknown), 1 .m4a (sound), 1 .part (unknown), 1 .jpg (pictures)"
     ]
 
 

@@ -7,16 +7,13 @@ from typing import NamedTuple
 
 from video_uniformer.collection.scan.duplicates import group_alike, group_equal
 from video_uniformer.collection.scan.inspection import (
-    CRASHED,
-    DAMAGED,
-    HUNG,
-    MISSING,
     NO_VIDEO,
     OK,
     UNREADABLE,
     FileReport,
 )
 from video_uniformer.collection.scan.listing import Item, Listing
+from video_uniformer.collection.scan.remedies import REMEDIES, Remedy, choose_remedy
 
 _LONG_KEY_FRAME_DISTANCE = 60
 _IMBALANCE = 10
@@ -71,37 +68,6 @@ class Scan(NamedTuple):
         return counts
 
 
-_BAD = {
-    MISSING: (
-        "{videos} missing: listed, and not there",
-        "fetch them, or correct the paths (--root)",
-    ),
-    DAMAGED: (
-        "{videos} damaged: frames are lost or altered",
-        "fetch them again; or train with data.bad_videos.on_bad_video=salvage, which uses the "
-        "intact frames; or leave them out",
-    ),
-    UNREADABLE: (
-        "{videos} unreadable: no frame of them is intact",
-        "fetch them again, or leave them out; mend permissions where the reason says so",
-    ),
-    NO_VIDEO: (
-        "{files} without any video",
-        "fetch them again: pages that say why a download failed are often saved under its name",
-    ),
-    HUNG: (
-        "{videos} not decoded in time",
-        "scan again with a larger --deadline if they are merely long; else leave them out, or "
-        "train with data.bad_videos.on_bad_video=skip, which gives them up at a deadline too",
-    ),
-    CRASHED: (
-        "{videos} that crash the decoder",
-        "leave them out, or train with data.bad_videos.on_bad_video=skip: each costs one video, as "
-        "training too decodes in processes that may die",
-    ),
-}
-
-
 def find_all(scan: Scan) -> list[Finding]:
     """All findings of a scan, problems first."""
     found = [
@@ -118,18 +84,28 @@ def find_all(scan: Scan) -> list[Finding]:
 
 
 def _bad_files(scan: Scan) -> Iterator[Finding]:
-    for status, (title, advice) in _BAD.items():
-        bad = [[item] for item in scan.items if scan.report(item).status == status]
-        if bad:
-            text = title.format(videos=_number(len(bad), "video"), files=_number(len(bad), "file"))
-            yield Finding(status.replace(" ", "_"), True, len(bad), text, advice, bad)
+    """Files that are not intact, by what helps against it."""
+    found: dict[Remedy, list[list[Item]]] = {}
+    for item in scan.items:
+        report = scan.report(item)
+        if report.status != OK:
+            found.setdefault(choose_remedy(report), []).append([item])
+    for remedy in sorted(found, key=REMEDIES.index):
+        bad = found[remedy]
+        count = len(bad)
+        title = remedy.title.format(videos=_number(count, "video"), files=_number(count, "file"))
+        yield Finding(remedy.kind, True, count, title, remedy.advice, bad)
 
 
 def _copies(scan: Scan) -> Iterator[Finding]:
     """Videos that are there more than once, byte for byte."""
     items = [item for item in scan.items if _holds_frames(scan.report(item))]
     groups = _groups(items, group_equal([scan.report(item).content_hash for item in items]))
-    contradictory = [group for group in groups if len({item.label for item in group}) > 1]
+    contradictory = [
+        _one_of_each(group, [item.label for item in group])
+        for group in groups
+        if len({item.label for item in group}) > 1
+    ]
     if contradictory:
         yield Finding(
             "contradictory_labels",
@@ -230,7 +206,8 @@ def _left_out(scan: Scan) -> Iterator[Finding]:
             False,
             listing.num_left_out,
             listing.left_out,
-            "give those that are videos all the same a video's suffix, or name them in a list",
+            "give those that are videos all the same a video's suffix and no dot in front, or name "
+            "them in a list; report.html counts all kinds",
             [],
         )
 
@@ -321,9 +298,20 @@ def _groups(items: Sequence[Item], places: list[list[int]]) -> list[list[Item]]:
 
 def _by_splits(groups: list[list[Item]]) -> tuple[list[list[Item]], list[list[Item]]]:
     """Groups that reach across splits, and those that stay inside one."""
-    across = [group for group in groups if len({item.split for item in group}) > 1]
+    across = [
+        _one_of_each(group, [item.split for item in group])
+        for group in groups
+        if len({item.split for item in group}) > 1
+    ]
     inside = [group for group in groups if len({item.split for item in group}) == 1]
     return across, inside
+
+
+def _one_of_each(group: list[Item], values: Sequence[str]) -> list[Item]:
+    """The items, one of each value first: of a long group only the first are shown."""
+    firsts = [values.index(value) for value in dict.fromkeys(values)]
+    others = [place for place in range(len(group)) if place not in set(firsts)]
+    return [group[place] for place in (*firsts, *others)]
 
 
 def _number(count: int, noun: str) -> str:

@@ -158,8 +158,9 @@ def _hash_files(paths: list[Path]) -> str:
 
 
 def _reason(path: Path, error: Exception) -> str:
-    """The reason alone; tables name the path elsewhere."""
-    return str(error).removeprefix(f"{path}: ") or type(error).__name__
+    """The reason alone, and a frame's name; tables name the path elsewhere."""
+    reason = str(error).removeprefix(f"{path}: ").removeprefix(f"{path}{os.sep}")
+    return reason or type(error).__name__
 
 
 def _inspect_video(path: Path, decode: str, report: FileReport, head: bytes) -> FileReport:

@@ -1,8 +1,9 @@
 """Which files there are to scan, in which split and with which label."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from video_uniformer.data.annotations import (
@@ -64,6 +65,7 @@ class Listing(NamedTuple):
         left_out: In words, the files in these folders that are not to be scanned; empty where
             there are none.
         num_left_out: How many they are.
+        left_out_kinds: How many of each kind, in words such as `.txt (text)`; most first.
     """
 
     items: list[Item]
@@ -72,6 +74,7 @@ class Listing(NamedTuple):
     folders: tuple[Path, ...] = ()
     left_out: str = ""
     num_left_out: int = 0
+    left_out_kinds: Mapping[str, int] = MappingProxyType({})
 
 
 def read_sources(sources: Sequence[str | Path], *, root: str | Path | None = None) -> Listing:
@@ -116,7 +119,15 @@ def read_sources(sources: Sequence[str | Path], *, root: str | Path | None = Non
         unlisted = []
         folders = tuple(dict.fromkeys(path if path.is_dir() else path.parent for path in paths))
     words = str(left_out) if len(left_out) else ""
-    return Listing(items, unlisted, _common_root(folders), folders, words, len(left_out))
+    return Listing(
+        items,
+        unlisted,
+        root=_common_root(folders),
+        folders=folders,
+        left_out=words,
+        num_left_out=len(left_out),
+        left_out_kinds=left_out.kinds(),
+    )
 
 
 def _find_unlisted(
@@ -148,7 +159,8 @@ def _common_root(folders: Sequence[Path]) -> Path | None:
 
 
 def _read_folder(folder: Path, name: str, left_out: LeftOut) -> Iterator[Item]:
-    inner, files = list_folder(folder)
+    beside = LeftOut()
+    inner, files = list_folder(folder, beside)
     splits = [part for part in inner if part.lower() in SPLIT_FOLDERS]
     for split in splits or [""]:
         top = folder / split
@@ -156,6 +168,7 @@ def _read_folder(folder: Path, name: str, left_out: LeftOut) -> Iterator[Item]:
             parts = path.relative_to(top).parts
             yield Item(path, split or name, parts[0] if len(parts) > 1 else "")
     if splits:
+        left_out.counts.update(beside.counts)
         _count_outside(folder, [part for part in inner if part not in splits], files, left_out)
 
 

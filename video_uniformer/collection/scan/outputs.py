@@ -99,6 +99,7 @@ def summary(scan: Scan, findings: Sequence[Finding]) -> dict[str, Any]:
         "statuses": {status: statuses.count(status) for status in STATUSES},
         "frames": sum(scan.report(item).num_frames for item in scan.items),
         "problems": sum(finding.is_problem for finding in findings),
+        "left_out": {show_name(kind): n for kind, n in scan.listing.left_out_kinds.items()},
         "findings": [_plain_finding(finding, root) for finding in findings],
         "classes": {
             encode_name(split): {encode_name(label): n for label, n in sorted(counts.items())}

@@ -64,7 +64,14 @@ def write_page(file: Path, scan: Scan, findings: Sequence[Finding]) -> None:
         findings: The same in words.
     """
     parts = (*_head(), *_overview(scan, findings), *_findings(scan, findings), *_classes(scan))
-    parts = (*parts, *_files(scan), f"<script>{_SCRIPT}</script>", "</body>", "</html>")
+    parts = (
+        *parts,
+        *_left_out(scan),
+        *_files(scan),
+        f"<script>{_SCRIPT}</script>",
+        "</body>",
+        "</html>",
+    )
     file.write_text("\n".join(parts) + "\n", encoding="utf-8")
 
 
@@ -161,6 +168,17 @@ def _classes(scan: Scan) -> Iterator[str]:
         cells = "".join(f'<td class="n">{count[name]}</td>' for count in counts.values())
         yield f"<tr><td>{_text(name)}</td>{cells}</tr>"
     yield "</tbody></table>"
+
+
+def _left_out(scan: Scan) -> Iterator[str]:
+    """All kinds, of which the finding names the most frequent."""
+    kinds = scan.listing.left_out_kinds
+    if kinds:
+        yield "<h2>Files left out</h2>"
+        yield f'<table class="sortable counts">{_heading(("kind", "files"))}<tbody>'
+        for kind, count in kinds.items():
+            yield f'<tr><td>{_text(kind)}</td><td class="n">{count}</td></tr>'
+        yield "</tbody></table>"
 
 
 def _files(scan: Scan) -> Iterator[str]:

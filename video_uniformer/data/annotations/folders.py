@@ -19,10 +19,10 @@ _OUTSIDE = "outside of the class folders"
 
 def _find_class_videos(folder: Path, left_out: LeftOut) -> list[Path]:
     """Find the videos of one class: video files, and folders of frames."""
-    folders, files = list_folder(folder)
+    folders, files = list_folder(folder, left_out)
     videos = [folder / name for name in pick_videos(folder, files, left_out)]
     for name in folders:
-        _, inner = list_folder(folder / name)
+        _, inner = list_folder(folder / name, left_out)
         others = [file for file in inner if suffix_of(file) not in PICTURE_SUFFIXES]
         if pick_videos(folder / name, others, LeftOut()):
             raise ValueError(
@@ -41,7 +41,8 @@ def read_folders(
 ) -> Annotations:
     """Read a folder of class folders, each holding videos or folders of frames.
 
-    Hidden files are ignored; how many other files are no videos, and why, is logged in one line.
+    Hidden files and folders are ignored; how many files are left out, and why, is logged in one
+    line.
     Without `class_names` the classes are the folder names, sorted; with them, a class needs no
     folder, but each folder must be a class.
 
@@ -64,7 +65,7 @@ def _read_folders(
 ) -> tuple[Annotations, LeftOut]:
     path, left_out = Path(path), LeftOut()
     folder = root / path
-    names, files = list_folder(folder)
+    names, files = list_folder(folder, left_out)
     if not names:
         raise ValueError(f"{folder}: no class folders, expected one folder a class")
     rows = []

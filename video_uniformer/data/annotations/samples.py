@@ -79,16 +79,30 @@ def label_by_name(
         key: Two names are the same class if their keys are equal.
 
     Raises:
-        ValueError: A label is no class, or the class names are not distinct.
+        ValueError: A label is no class, or the class names are not distinct; those that nobody gave
+            as `class_names` may not differ in case alone, as one of two spellings is a slip.
     """
     if class_names is not None:
         lookup = ClassLookup(class_names, "class_names", key)
     else:
         names = sorted({row.label for row in rows}) if inferred is None else inferred
         lookup = ClassLookup(names, origin, key)
+        _refuse_case(lookup.names, origin, key)
     root = Path(root)
     samples = [Sample(root / row.path, lookup.find(row.label, row.line)) for row in rows]
     return Annotations(samples, lookup.names)
+
+
+def _refuse_case(names: Sequence[str], origin: str, key: Callable[[str], str]) -> None:
+    """Refuse classes that differ in case alone."""
+    known: dict[str, str] = {}
+    for name in names:
+        first = known.setdefault(key(name).casefold(), name)
+        if first != name:
+            raise ValueError(
+                f"{origin}: classes {first!r} and {name!r} differ in case alone, expected one "
+                "spelling; give data.class_names if both are meant"
+            )
 
 
 def label_by_index(

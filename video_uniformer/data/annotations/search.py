@@ -31,16 +31,17 @@ _REASONS = {
     OTHER: "unknown",
 }
 _BESIDE_FRAMES = "not of the format of most frames"
+_HIDDEN = "hidden"
 _SHOWN_KINDS = 8
 
 Inside = frozenset[tuple[int, int]]
 
 
 class LeftOut:
-    """The files that a search has left out, counted by suffix and reason; hidden ones aside.
+    """The files that a search has left out, counted by suffix and reason.
 
     Attributes:
-        counts: Number of files by (suffix, reason).
+        counts: Number of files by (suffix, reason); hidden ones are counted without their suffix.
     """
 
     def __init__(self) -> None:
@@ -50,23 +51,36 @@ class LeftOut:
         return self.counts.total()
 
     def __str__(self) -> str:
-        """Such as `left out 3 files: 2 .txt (text), 1 .m4a (sound)`."""
-        parts = [
-            f"{count} {suffix or 'without a suffix'} ({reason})"
-            for (suffix, reason), count in self.counts.most_common(_SHOWN_KINDS)
-        ]
+        """Such as `left out 4 files: 2 .txt (text), 1 .m4a (sound), 1 hidden`; not every kind."""
+        parts = [f"{count} {kind}" for kind, count in [*self.kinds().items()][:_SHOWN_KINDS]]
         more = ", ..." if len(self.counts) > _SHOWN_KINDS else ""
         files = "1 file" if len(self) == 1 else f"{len(self)} files"
         return show_name(f"left out {files}: {', '.join(parts)}{more}")
+
+    def kinds(self) -> dict[str, int]:
+        """How many files of each kind there are, in words such as `.txt (text)`, most first."""
+        return {
+            reason if reason == _HIDDEN else f"{suffix or 'without a suffix'} ({reason})": count
+            for (suffix, reason), count in self.counts.most_common()
+        }
 
     def add(self, names: Iterable[str], reason: str) -> None:
         """Count files."""
         self.counts.update((suffix_of(name), reason) for name in names)
 
+    def add_hidden(self, num_files: int) -> None:
+        """Count files whose names begin with a dot, such as `._a.mp4` of a Mac."""
+        if num_files:
+            self.counts["", _HIDDEN] += num_files
+
     def remove(self, files: Iterable[Path]) -> None:
         """Count these no longer."""
-        texts = (file for file in files if kind_of(file) in _REASONS)
-        self.counts -= Counter((suffix_of(file.name), _REASONS[kind_of(file)]) for file in texts)
+        for file in files:
+            kind = kind_of(file)
+            if file.name.startswith("."):
+                self.counts -= Counter([("", _HIDDEN)])
+            elif kind in _REASONS:
+                self.counts -= Counter([(suffix_of(file.name), _REASONS[kind])])
 
     def log(self, place: Path | str) -> None:
         """Say in one line what was left out of a place, if anything was."""
@@ -79,8 +93,12 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
     return entry.is_dir(follow_symlinks=False) or (entry.is_symlink() and Path(entry).is_dir())
 
 
-def list_folder(folder: Path) -> tuple[list[str], list[str]]:
+def list_folder(folder: Path, left_out: LeftOut | None = None) -> tuple[list[str], list[str]]:
     """Return the sorted names of the folders and of the files in a folder, without hidden ones.
+
+    Args:
+        folder: Which is read.
+        left_out: Counts the hidden files; None where nobody is told.
 
     Raises:
         FileNotFoundError: There is no such folder.
@@ -89,10 +107,16 @@ def list_folder(folder: Path) -> tuple[list[str], list[str]]:
         raise FileNotFoundError(f"{folder}: no such folder, expected one with videos")
     folders: list[str] = []
     files: list[str] = []
+    num_hidden = 0
     with os.scandir(folder) as entries:
         for entry in entries:
+            is_folder = _is_folder(entry)
             if not entry.name.startswith("."):
-                (folders if _is_folder(entry) else files).append(entry.name)
+                (folders if is_folder else files).append(entry.name)
+            elif not is_folder:
+                num_hidden += 1
+    if left_out is not None:
+        left_out.add_hidden(num_hidden)
     return sorted(folders), sorted(files)
 
 
@@ -136,11 +160,13 @@ def find_videos(folder: Path, left_out: LeftOut, inside: Inside = frozenset()) -
     Raises:
         FileNotFoundError: There is no such folder.
     """
-    folders, files = list_folder(folder)
+    outside = LeftOut()
+    folders, files = list_folder(folder, outside)
     status = folder.stat()
     identity = (status.st_dev, status.st_ino)
     if identity in inside:
         return
+    left_out.counts.update(outside.counts)
     yield from (folder / name for name in pick_videos(folder, files, left_out))
     for name in folders:
         yield from find_videos(folder / name, left_out, inside | {identity})
@@ -157,15 +183,17 @@ def find_samples(folder: Path, left_out: LeftOut, inside: Inside = frozenset()) 
         left_out: Counts the other files.
         inside: As for `find_videos`.
     """
+    outside = LeftOut()
     try:
         status = folder.stat()
-        folders, files = list_folder(folder)
+        folders, files = list_folder(folder, outside)
     except OSError:
         yield folder
         return
     identity = (status.st_dev, status.st_ino)
     if identity in inside:
         return
+    left_out.counts.update(outside.counts)
     outside = LeftOut()
     videos = set(pick_videos(folder, files, outside))
     if not videos and not folders and is_frame_folder(folder, files, left_out):
@@ -185,7 +213,8 @@ def expand_paths(arguments: Sequence[str]) -> Iterator[Path]:
     """The videos that files, folders and globs stand for, sorted within each argument.
 
     What exists is taken literally, the leading folders of a glob included: `videos [2020]/*.mp4`
-    finds the files of the folder `videos [2020]`. A folder stands for all video files below it, and
+    finds the files of the folder `videos [2020]`; so are brackets that else match nothing, such as
+    those of `clip [2020] *`. A folder stands for all video files below it, and
     where there are none, for all folders of frames; what it holds besides is logged, in one line.
     What matches nothing, and a folder without videos, is given as it is, for the reader to refuse.
 
@@ -237,8 +266,14 @@ def _match_parts(folder: Path, parts: Sequence[str]) -> Iterator[Path]:
         for inner in glob.iglob("**/", root_dir=folder, recursive=True):  # noqa: PTH207
             yield from _match_parts(folder / inner, rest or ["*"])
     else:
-        for name in _list_names(folder, part):
-            yield from _match_parts(folder / name, rest)
+        found = list(_match_names(folder, part, rest))
+        # Brackets as they stand: `a [x]*` means `a [x].mp4` where there is no `a x.mp4`.
+        yield from found or _match_names(folder, part.replace("[", "[[]"), rest)
+
+
+def _match_names(folder: Path, pattern: str, rest: Sequence[str]) -> Iterator[Path]:
+    for name in _list_names(folder, pattern):
+        yield from _match_parts(folder / name, rest)
 
 
 def _list_names(folder: Path, pattern: str) -> list[str]:
