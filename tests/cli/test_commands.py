@@ -85,22 +85,25 @@ def test_validation_in_two_processes_equals_testing_in_one(
         assert round(float(row[f"val/{name}"]), 6) == report[name]
 
 
-@pytest.mark.parametrize("program", ["script", "module", "checkout"])
+@pytest.mark.parametrize("program", ["script", "module"])
 def test_second_process_runs_what_the_first_was_told(
     program: str, tiny: Sequence[str], console_script: Path, tmp_path: Path
 ) -> None:
     """Lightning starts it with the words of the first, be it a script or a module."""
     settings = (*tiny, *TWO_PROCESSES, "output_dir=out", "+trainer.limit_train_batches=1")
-    checkout = (sys.executable, str(ROOT / "scripts" / "train.py"))
-    programs = {"script": (str(console_script),), "module": MODULE, "checkout": checkout}
-    if program == "checkout":
-        line = [*checkout, *settings]
-        ran = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, check=False)
-        assert (ran.returncode, ran.stderr) == (0, "")
-    else:
-        _, err = command("train", *settings, cwd=tmp_path, program=programs[program])
-        assert err == ""
+    programs = {"script": (str(console_script),), "module": MODULE}
+    _, err = command("train", *settings, cwd=tmp_path, program=programs[program])
+    assert err == ""
     assert (tmp_path / "out" / "checkpoints" / "last.ckpt").is_file()
+
+
+@pytest.mark.parametrize("name", ["train", "test", "predict"])
+def test_scripts_of_a_checkout_are_the_commands(name: str, tmp_path: Path) -> None:
+    words = ["--help"] if name == "predict" else ["--cfg", "job"]
+    script = [sys.executable, str(ROOT / "scripts" / f"{name}.py"), *words]
+    ran = subprocess.run(script, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert ran.stdout == command(name, *words, cwd=tmp_path)[0]
 
 
 def test_sweep_runs_the_command_once_for_each_value(tiny: Sequence[str], tmp_path: Path) -> None:

@@ -1,8 +1,6 @@
 """`video-uniformer info`: costs for people and programs, and one clear line for what is wrong."""
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -190,10 +188,3 @@ def test_help_is_worth_reading(run: Run) -> None:
     assert ran.status == 0
     for word in ("--frames", "--size", "--json", "examples:", "GMACs"):
         assert word in ran.out
-
-
-@pytest.mark.slow
-def test_page_of_models_is_up_to_date() -> None:
-    command = [sys.executable, "scripts/model_table.py", "--check"]
-    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert (ran.returncode, ran.stderr) == (0, "")

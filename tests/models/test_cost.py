@@ -3,6 +3,7 @@
 import functools
 import json
 import warnings
+from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,13 @@ from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 
 from video_uniformer.models.cost import Cost, measure
-from video_uniformer.models.uniformer.network import UniFormer
+from video_uniformer.models.uniformer.network import UniFormer, complete_arguments
 from video_uniformer.models.uniformer.variants import find_variant
 from video_uniformer.weights.build import create_uniformer
 
 pytestmark = pytest.mark.slow  # fake tensors take a second for each new shape
 
+ROOT = Path(__file__).parents[2]
 GOLDEN: dict[str, Any] = json.loads(
     (Path(__file__).parents[1] / "golden" / "costs.json").read_text()
 )
@@ -48,10 +50,19 @@ def on_meta(**arguments: Any) -> Any:
         return create_uniformer(**arguments)
 
 
+def cost_of(arguments: dict[str, Any], input_size: Sequence[int]) -> Cost:
+    """Measured once for each network and size, whether or not defaults are written out."""
+    config = dict(complete_arguments(arguments))
+    row = find_variant(arguments["variant"])
+    token_head_dim = row.token_label_head_dim if config["token_labels"] else None
+    defaults = {"head_dim": token_head_dim or row.head_dim, "layer_scale": row.layer_scale}
+    config |= {name: value for name, value in defaults.items() if config[name] is None}
+    return _cost_of(json.dumps(config, sort_keys=True), tuple(input_size))
+
+
 @functools.cache
-def cost_of(name: str) -> Cost:
-    row = next(row for row in NETWORKS if name_of(row) == name)
-    return measure(on_meta(**row["arguments"]), row["input_size"])
+def _cost_of(config: str, input_size: tuple[int, ...]) -> Cost:
+    return measure(on_meta(**json.loads(config)), input_size)
 
 
 def within_two_percent(value: float, printed: str) -> bool:
@@ -71,15 +82,23 @@ def test_parameters_are_those_of_the_official_network(row: dict[str, Any]) -> No
 
 @pytest.mark.parametrize("row", cases("gmacs"))
 def test_multiply_adds_are_those_of_the_official_network(row: dict[str, Any]) -> None:
-    cost = cost_of(name_of(row))
+    cost = cost_of(row["arguments"], row["input_size"])
     digits = -int(Decimal(row["gmacs"]).as_tuple().exponent)
     assert f"{cost.multiply_adds / 1e9:.{digits}f}" == row["gmacs"]
     assert cost.parameters == row["parameters"]
 
 
+def test_page_of_models_is_up_to_date(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
+    import model_table
+
+    page = model_table.document(lambda row: cost_of(row.arguments, row.input_size))
+    assert page == (ROOT / "docs" / "models.md").read_text()
+
+
 @pytest.mark.parametrize("row", cases("published_gflops"))
 def test_published_cost_is_right_but_where_it_is_known_to_be_wrong(row: dict[str, Any]) -> None:
-    gmacs = row.get("views", 1) * cost_of(name_of(row)).multiply_adds / 1e9
+    gmacs = row.get("views", 1) * cost_of(row["arguments"], row["input_size"]).multiply_adds / 1e9
     right = within_two_percent(gmacs, row["published_gflops"])
     assert right != row.get("published_gflops_is_wrong", False)
 
