@@ -46,7 +46,7 @@ def _start(
 
 
 def launch_ranks(
-    main: Callable[[], None], *arguments: str, cwd: Path, number: int = 2, seconds: float = 120
+    main: Callable[[], None], *arguments: str, cwd: Path, number: int = 2, seconds: float = 300
 ) -> list[Rank]:
     """Run a command's `main` in `number` processes, and wait for all of them.
 
@@ -55,22 +55,8 @@ def launch_ranks(
     Raises:
         TimeoutError: One was still there at the end of the time; all are killed.
     """
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     _context.set_forkserver_preload(PRELOADED)
-    told = (
-        {}
-        if number == 1
-        else {
-            "MASTER_ADDR": "127.0.0.1",
-            "MASTER_PORT": str(port),
-            "WORLD_SIZE": str(number),
-            "LOCAL_WORLD_SIZE": str(number),
-            "GROUP_RANK": "0",
-            "TORCHELASTIC_RUN_ID": "test",
-        }
-    )
+    told = _torchrun_variables(number) if number > 1 else {}
     processes = [
         _context.Process(target=_start, args=(told, main, list(arguments), cwd, rank))
         for rank in range(number)
@@ -86,6 +72,20 @@ def launch_ranks(
         )
         for rank, process in enumerate(processes)
     ]
+
+
+def _torchrun_variables(number: int) -> dict[str, str]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    return {
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+        "WORLD_SIZE": str(number),
+        "LOCAL_WORLD_SIZE": str(number),
+        "GROUP_RANK": "0",
+        "TORCHELASTIC_RUN_ID": "test",
+    }
 
 
 def _wait(processes: list[BaseProcess], seconds: float) -> None:

@@ -74,6 +74,11 @@ def suffix_of(name: str) -> str:
     return Path(name).suffix.lower()
 
 
+def ends_as_listed(path: str) -> bool:
+    """Whether a path has the suffix of a file that lists may name."""
+    return suffix_of(path) in LISTED_SUFFIXES
+
+
 def is_video_name(name: str) -> bool:
     """Tell by its suffix whether a file is a video or may well be one."""
     return suffix_of(name) in VIDEO_SUFFIXES

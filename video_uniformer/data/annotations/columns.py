@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from video_uniformer.data.annotations.places import Places
 from video_uniformer.data.annotations.samples import Row, is_integer
-from video_uniformer.system.file_kinds import LISTED_SUFFIXES, suffix_of
+from video_uniformer.system.file_kinds import LISTED_SUFFIXES, ends_as_listed
 from video_uniformer.system.text_lines import Line
 
 _logger = logging.getLogger(__name__)
@@ -81,10 +81,6 @@ def _is_row(columns: list[str]) -> bool:
     return len(columns) == 2 and all(columns) and not _PATH_IN_LABEL.search(columns[1])
 
 
-def _ends_as_listed(path: str) -> bool:
-    return suffix_of(path) in LISTED_SUFFIXES
-
-
 def _split_shell_words(lines: Sequence[Line]) -> list[list[str]] | None:
     """Read lines in which single quotes hold a path or label; None if one reads otherwise.
 
@@ -108,9 +104,7 @@ def _split_at_semicolons(lines: Sequence[Line], places: Places) -> list[list[str
     video stands before the semicolon tells. The first line may be a header.
     """
     table = [_split(line.text, ";", places) for line in lines]
-    is_told = all(map(_is_row, table)) and all(
-        _ends_as_listed(row[0]) for row in table[1:] or table
-    )
+    is_told = all(map(_is_row, table)) and all(ends_as_listed(row[0]) for row in table[1:] or table)
     return table if is_told else None
 
 
@@ -139,11 +133,11 @@ def _settle_unclear(
     unclear = {
         number
         for number, (line, (path, label)) in enumerate(zip(lines, table, strict=True))
-        if " " in path and not (is_integer(label) or '"' in line.text or _ends_as_listed(path))
+        if " " in path and not (is_integer(label) or '"' in line.text or ends_as_listed(path))
         if path not in places
     }
     others = table[1:]
-    is_header = unclear == {0} and others and all(_ends_as_listed(path) for path, _ in others)
+    is_header = unclear == {0} and others and all(ends_as_listed(path) for path, _ in others)
     if not unclear or is_header:
         return table
     clear = [columns for number, columns in enumerate(table) if number not in unclear]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from video_uniformer.data.annotations.places import Places
 from video_uniformer.data.annotations.samples import Row, is_integer
 from video_uniformer.labels.names import match_key
-from video_uniformer.system.file_kinds import LISTED_SUFFIXES, suffix_of
+from video_uniformer.system.file_kinds import ends_as_listed
 from video_uniformer.system.text_lines import Line
 
 _logger = logging.getLogger(__name__)
@@ -65,9 +65,9 @@ def _is_unlike(
     labels = {match_key(row.label) for row in below}.union(map(match_key, class_names))
     if not below or is_integer(first.label) or match_key(first.label) in labels:
         return False
-    if _ends_as_listed(first.path) or first.path in places:
+    if ends_as_listed(first.path) or first.path in places:
         return False
-    untold = [row.path for row in below if not _ends_as_listed(row.path)][:_MOST_LOOKS]
+    untold = [row.path for row in below if not ends_as_listed(row.path)][:_MOST_LOOKS]
     are_numbers = all(is_integer(row.label) for row in below)
     if not (are_numbers or all(path in places for path in untold)):
         _warn_of_words(first)
@@ -82,10 +82,6 @@ def _is_unlike(
 def _word_hints(row: Row) -> tuple[bool, bool]:
     """Whether the path, and the label, ends with a word that columns are called by."""
     return bool(_NAMES_PATH.search(row.path)), bool(_NAMES_LABEL.search(row.label))
-
-
-def _ends_as_listed(path: str) -> bool:
-    return suffix_of(path) in LISTED_SUFFIXES
 
 
 def log_header(line: Line) -> None:
