@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from video_uniformer.models.recompute import run_block
 from video_uniformer.models.uniformer.blocks import DividedBlock, GlobalBlock, LocalBlock
 from video_uniformer.models.uniformer.layers import GlobalMHRA
 
@@ -203,3 +204,11 @@ def test_window_attention_is_fused() -> None:
     block.mhra.register_forward_pre_hook(lambda module, inputs: calls.append(inputs[0].shape))
     block(x)
     assert calls == [(2 * 2 * 3, 9, DIM)]  # every window of the batch in one call
+
+
+@pytest.mark.parametrize("kind", [nn.BatchNorm1d, nn.BatchNorm3d, nn.SyncBatchNorm])
+def test_recomputed_batch_norms_count_a_batch_once(kind: type[nn.Module]) -> None:
+    block = nn.Sequential(kind(DIM))  # type: ignore[call-arg]
+    shape = (2, DIM, 3) if kind is nn.BatchNorm1d else (2, DIM, 1, 1, 3)
+    run_block(block, torch.randn(shape, requires_grad=True), recompute=True).sum().backward()
+    assert block.get_buffer("0.num_batches_tracked") == 1

@@ -5,13 +5,14 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
 
 
 @contextmanager
 def _scratch_statistics(block: nn.Module) -> Iterator[None]:
     """Batch norms update copies of their running statistics, which are then thrown away."""
-    norms = [m for m in block.modules() if isinstance(m, nn.BatchNorm2d | nn.BatchNorm3d)]
+    norms = [m for m in block.modules() if isinstance(m, _BatchNorm)]
     kept = [(norm, name, buffer) for norm in norms for name, buffer in norm.named_buffers()]
     for norm, name, buffer in kept:
         setattr(norm, name, buffer.clone())
