@@ -98,7 +98,7 @@ def test_window_below_one_step_is_refused() -> None:
         Throughput(0)
 
 
-def test_progress_bar_shows_short_names_and_three_digits(tmp_path: Path) -> None:
+def test_progress_bar_shows_short_names_three_digits_and_percent(tmp_path: Path) -> None:
     shown: list[dict[str, Any]] = []
 
     class Watch(ProgressBar):
@@ -106,6 +106,6 @@ def test_progress_bar_shows_short_names_and_three_digits(tmp_path: Path) -> None
             shown.append(super().get_metrics(*args))
             return shown[-1]
 
-    fit(tmp_path, Watch(), Throughput())
+    fit(tmp_path, Throughput(), Watch(log_every_seconds=0))
     assert set(shown[-1]) == {"loss", "top1", "clips/s", "waiting"}
-    assert (shown[-1]["loss"], shown[-1]["top1"]) == ("1.23", "0.5")
+    assert (shown[-1]["loss"], shown[-1]["top1"]) == ("1.23", "50.0%")
