@@ -54,17 +54,21 @@ def one_line_errors() -> Iterator[None]:
     """
     try:
         yield
-    except _user_errors() as error:
-        if os.environ.get(TRACEBACK_VARIABLE) == "1":
+    except Exception as error:
+        line = mendable(error)
+        if line is None:
             raise
-        print(f"error: {reason(error)}", file=sys.stderr)
+        print(f"error: {line}", file=sys.stderr)
         raise SystemExit(1) from None
-    except RuntimeError as error:
-        advice = loader_advice(error)
-        if advice is None or os.environ.get(TRACEBACK_VARIABLE) == "1":
-            raise
-        print(f"error: {advice}", file=sys.stderr)
-        raise SystemExit(1) from None
+
+
+def mendable(error: Exception) -> str | None:
+    """What a user can mend, in one line; None for a bug, or where tracebacks are asked for."""
+    if os.environ.get(TRACEBACK_VARIABLE) == "1":
+        return None
+    if isinstance(error, _user_errors()):
+        return reason(error)
+    return loader_advice(error) if isinstance(error, RuntimeError) else None
 
 
 class EntryPoint(Protocol):

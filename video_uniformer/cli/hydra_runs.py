@@ -2,7 +2,7 @@
 
 import functools
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import hydra
 from omegaconf import DictConfig
@@ -13,16 +13,15 @@ from video_uniformer.cli.config_help import help_text
 from video_uniformer.cli.errors import one_line_errors
 from video_uniformer.cli.hydra_options import override_parser
 from video_uniformer.cli.overrides import check_overrides
+from video_uniformer.cli.sweeps import Task, is_job_of_sweep, summed_up
 
 
-def run_with_config(
-    command: str, task: Callable[[DictConfig], None], arguments: Sequence[str] | None
-) -> None:
+def run_with_config(command: str, task: Task, arguments: Sequence[str] | None) -> None:
     """Call `task` with the config that `arguments` ask for, as `hydra.main` does.
 
     Args:
         command: The command's name.
-        task: Called once for each run of a sweep.
+        task: Called once for each job of a sweep; returns the objective, if it has one.
         arguments: The words after the command's name; None: those of this process.
     """
     # Hydra reads the words behind the command in `sys.argv`, while Lightning starts the processes
@@ -38,17 +37,22 @@ def run_with_config(
             print(help_text(command, options.overrides))
             return
 
-    @functools.wraps(task)
-    def as_launched(config: DictConfig) -> None:
-        sys.argv = launched
-        task(config)
-
     if not (options.cfg or options.info or options.hydra_help or options.version):
         # Sets the level of its loggers when it is imported, and Hydra's config sets it again.
         import lightning  # noqa: F401
     start = hydra.main(version_base="1.3", config_path=str(config_folder()), config_name="config")
     sys.argv = [f"{PROGRAM} {command}", *overrides]
-    try:
-        start(as_launched)()
-    finally:
-        sys.argv = launched
+    with summed_up(overrides) as sweep:
+
+        @functools.wraps(task)
+        def as_launched(config: DictConfig) -> float | None:
+            sys.argv = launched
+            if is_job_of_sweep():
+                return sweep.run(task, config)
+            with one_line_errors():
+                return task(config)
+
+        try:
+            start(as_launched)()
+        finally:
+            sys.argv = launched

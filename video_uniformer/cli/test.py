@@ -9,7 +9,6 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from video_uniformer.cli.errors import one_line_errors
 from video_uniformer.cli.hydra_runs import run_with_config
 from video_uniformer.cli.warning_filters import silence_libraries
 
@@ -112,8 +111,7 @@ def _run(config: DictConfig) -> None:
     runtime = HydraConfig.get()
     config.output_dir = runtime.runtime.output_dir
     lightning.seed_everything(config.seed, workers=True, verbose=False)
-    with one_line_errors():
-        test(config, {text.split("=")[0].lstrip("+") for text in runtime.overrides.task})
+    test(config, {text.split("=")[0].lstrip("+") for text in runtime.overrides.task})
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

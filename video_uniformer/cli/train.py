@@ -7,8 +7,8 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-from video_uniformer.cli.errors import one_line_errors
 from video_uniformer.cli.hydra_runs import run_with_config
+from video_uniformer.cli.sweeps import objective
 from video_uniformer.cli.warning_filters import silence_libraries
 from video_uniformer.description import said_in
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-def train(config: DictConfig) -> dict[str, float]:
-    """Build everything that the config names, fit, and give the last metrics.
+def train(config: DictConfig) -> float | None:
+    """Build everything that the config names, fit, and give a sweeper its objective.
 
     Args:
         config: The composed config; `output_dir` is where checkpoints, logs and results go.
@@ -52,7 +52,7 @@ def train(config: DictConfig) -> dict[str, float]:
         for checkpoint in trainer.checkpoint_callbacks:
             if path := getattr(checkpoint, "best_model_path", ""):
                 print(f"wrote {path}")
-    return {name: float(value) for name, value in trainer.callback_metrics.items()}
+    return objective(trainer)
 
 
 def _instantiate_all(group: DictConfig) -> list[Any]:
@@ -74,11 +74,10 @@ def _describe(config: DictConfig, network: "nn.Module") -> str:
     )
 
 
-def _run(config: DictConfig) -> None:
+def _run(config: DictConfig) -> float | None:
     silence_libraries()
     config.output_dir = HydraConfig.get().runtime.output_dir
-    with one_line_errors():
-        train(config)
+    return train(config)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
