@@ -42,8 +42,22 @@ BAD = [
     ("logger=null", "there is no logger=null, expected csv, default, tensorboard"),
     ("xyzzy=3", "there is no config key 'xyzzy'; +KEY=VALUE adds a new one"),
     ("=3", "there is no config key ''"),
+    ("~trainer.plugins", "there is no config key 'trainer.plugins'; +KEY=VALUE adds a new one"),
+    ("trainer.nonsense=3", "no config key 'trainer.nonsense'; +KEY=VALUE adds a new one"),
+    ("optim.optimizer.lr=1e-3", "did you mean 'optim.optimizer.lr_per_32_videos'?"),
     ("motions", "'motions' is not an override (missing EQUAL at '<EOF>'), expected KEY=VALUE"),
     ("data.root=/a(b)", "'data.root=/a(b)' is not an override (mismatched input '('"),
+]
+
+# Arguments of what a node calls that the config does not state.
+UNSTATED = [
+    "callbacks.last.every_n_train_steps=1",
+    "callbacks.best.save_weights_only=true",
+    "trainer.sync_batchnorm=true",
+    "trainer.plugins=[a,b]",
+    "trainer.profiler.dirpath=x",
+    "logger.csv.flush_logs_every_n_steps=1",
+    "callbacks.throughput.window=5",
 ]
 
 
@@ -57,6 +71,32 @@ def test_bad_override_is_refused_in_one_line(override: str, message: str) -> Non
     with pytest.raises(ValueError, match=re.escape(message)) as error:
         check_overrides(["seed=1", override])
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("override", UNSTATED)
+def test_unstated_argument_is_answered_with_the_words_that_add_it(override: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(f"; +{override} adds it, an argument of ")) as e:
+        check_overrides([override])
+    assert "did you mean" not in str(e.value)
+    check_overrides([f"+{override}"])
+
+
+def test_misspelt_unstated_argument_is_answered_with_the_right_one() -> None:
+    hint = "; did you mean +callbacks.last.every_n_train_steps=1, an argument of lightning."
+    with pytest.raises(ValueError, match=re.escape(hint)):
+        check_overrides(["callbacks.last.every_n_train_step=1"])
+
+
+@pytest.mark.parametrize(
+    ("override", "hint"),
+    [
+        ("log_dir=x", "'logger.tensorboard.log_dir'; +logger.tensorboard.log_dir=x adds a new one"),
+        ("versoin=x", "; did you mean 'logger.tensorboard.version'? +logger.tensorboard.versoin=x"),
+    ],
+)
+def test_call_that_takes_any_argument_is_offered_the_key_itself(override: str, hint: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(hint)):
+        check_overrides([f"logger.tensorboard.{override}"])
 
 
 def test_keys_are_those_of_the_chosen_groups() -> None:

@@ -12,7 +12,11 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
 from video_uniformer.cli.config_groups import config_folder, config_groups
+from video_uniformer.cli.signatures import Signature, read_signature
 from video_uniformer.system.suggestions import did_you_mean, nearest
+
+# How alike two words are that differ by a slip of the finger.
+TYPO = 0.8
 
 
 def check_overrides(arguments: Sequence[str]) -> None:
@@ -34,13 +38,15 @@ def check_overrides(arguments: Sequence[str]) -> None:
         group = override.key_or_group
         names = _choices(group, override.value(), groups[group])
         choices.append(f"{group}={names[0]}")
-    known = sorted(_key_paths(_compose(choices)))
+    config = _compose(choices)
+    known = sorted(_key_paths(config))
     for override in overrides:
         key = override.key_or_group
         is_new = override in chosen or override.is_add() or override.is_force_add()
         if is_new or key in known or re.match("hydra[./]", key):
             continue
-        raise ValueError(f"there is no config key {key!r}{_nearest_key(key, [*known, *groups])}")
+        hint = _argument_hint(override, config, known) or _nearest_key(key, [*known, *groups])
+        raise ValueError(f"there is no config key {key!r}{hint}")
 
 
 def _override_texts(arguments: Sequence[str]) -> list[str]:
@@ -98,11 +104,60 @@ def _key_paths(config: DictConfig, prefix: str = "") -> Iterator[str]:
             yield from _key_paths(config[key], f"{path}.")
 
 
+def _argument_hint(override: Override, config: DictConfig, known: Sequence[str]) -> str | None:
+    """How to add an argument that what is called takes and the config does not state."""
+    key = override.key_or_group
+    parent = next((path for path in _parents(key) if path in known), "")
+    target = _target(config, parent)
+    if target is None or override.is_delete():
+        return None
+    name = key.removeprefix(f"{parent}.").split(".")[0]
+    rest = override.input_line.removeprefix(f"{parent}.{name}")
+    names, is_open = read_signature(target) or Signature((), is_open=True)
+    if name in names:
+        return f"; +{parent}.{name}{rest} adds it, an argument of {target}"
+    stated = {path.removeprefix(f"{parent}.") for path in known if path.startswith(f"{parent}.")}
+    near = nearest(name, {*names, *stated}, cutoff=TYPO)
+    if near is not None and near not in stated:
+        return f"; did you mean +{parent}.{near}{rest}, an argument of {target}?"
+    if not is_open:
+        return None
+    guess = f"; did you mean '{parent}.{near}'?" if near else ";"
+    return f"{guess} +{parent}.{name}{rest} adds a new one"
+
+
+def _parents(key: str) -> Iterator[str]:
+    """The key's node, that node's own, and so on."""
+    while "." in key:
+        key = key.rpartition(".")[0]
+        yield key
+
+
+def _target(config: DictConfig, path: str) -> str | None:
+    """What a node calls; None if nothing, or if it only refers to another node."""
+    above, _, name = path.rpartition(".")
+    holder = OmegaConf.select(config, above) if above else config
+    if not path or OmegaConf.is_interpolation(holder, name):
+        return None
+    node = holder[name]
+    return node.get("_target_") if isinstance(node, DictConfig) else None
+
+
 def _nearest_key(key: str, known: Sequence[str]) -> str:
-    """A hint with the nearest known key: by paths as long, by last parts, by their first word."""
-    as_long = [path for path in known if path.count(".") == key.count(".")]
-    last = re.split(r"[./]", key)[-1]
-    ends = {path.rsplit(".", 1)[-1]: path for path in reversed(known)}
-    near = nearest(key, as_long, cutoff=0.75) or ends.get(nearest(last, ends) or "")
-    near = near or next((ends[end] for end in ends if last and end.startswith(f"{last}_")), None)
+    """A hint with the nearest known key: in the same node, by paths as long, by last parts."""
+    settable = [path for path in known if not path.endswith("_")]  # neither _target_ nor _partial_
+    node, _, last = re.sub("/", ".", key).rpartition(".")
+    beside = [path for path in settable if path.rpartition(".")[0] == node]
+    near = _by_last_part(last, beside)
+    if near is None and node not in known:
+        as_long = [path for path in settable if path.count(".") == key.count(".")]
+        near = nearest(key, as_long, cutoff=0.75)
+    near = near or _by_last_part(last, settable)
     return f"; did you mean {near!r}?" if near else "; +KEY=VALUE adds a new one"
+
+
+def _by_last_part(last: str, paths: Sequence[str]) -> str | None:
+    """The first path whose last part is nearest, or begins with this word."""
+    ends = {path.rpartition(".")[2]: path for path in reversed(paths)}
+    near = ends.get(nearest(last, ends) or "")
+    return near or next((ends[end] for end in ends if last and end.startswith(f"{last}_")), None)
