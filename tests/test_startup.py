@@ -106,7 +106,13 @@ def test_wrong_command_line_imports_nothing_heavy(line: str, status: int) -> Non
 
 
 @pytest.mark.parametrize(
-    ("line", "status"), [("train modle.variant=base", 1), ("test seed", 1), ("train --sweep", 2)]
+    ("line", "status"),
+    [
+        ("train modle.variant=base", 1),
+        ("train trainer.sync_batchnorm=true", 1),
+        ("test seed", 1),
+        ("train --sweep", 2),
+    ],
 )
 def test_wrong_override_imports_hydra_alone(line: str, status: int) -> None:
     assert imported(*COMMAND, *line.split(), status=status) == CONFIG

@@ -149,7 +149,8 @@ def job_folder(*, _root_: DictConfig) -> str:
 
 def _is_free(folder: Path, hydra: DictConfig, overrides: list[str]) -> bool:
     """Whether a job with these overrides may write here: no other job has."""
-    record = folder / (hydra.output_subdir or "") / "overrides.yaml"
+    # Processes that Lightning starts write no record of their own: they read that of the first.
+    record = folder / (hydra.output_subdir or ".hydra") / "overrides.yaml"
     if record.is_file():
         return list(OmegaConf.load(record)) == overrides
     return not (folder / "checkpoints").exists()
