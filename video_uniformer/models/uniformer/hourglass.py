@@ -27,7 +27,7 @@ from video_uniformer.models.uniformer.layers import (
 )
 
 # What these ask of shapes and types only a tensor can answer: `torch.fx` calls them as they are.
-torch.fx.wrap("_at_least_float32")
+torch.fx.wrap("_affinity")
 torch.fx.wrap("_num_kept")
 torch.fx.wrap("_score_single_rest")
 
@@ -61,8 +61,15 @@ def pool_scores(scores: Tensor, shape: torch.Size) -> Tensor:
     return pooled * (scores.sum(1, keepdim=True) / pooled.sum(1, keepdim=True))
 
 
-def _at_least_float32(x: Tensor) -> torch.dtype:
-    return torch.promote_types(x.dtype, torch.float32)
+def _affinity(query: Tensor, key: Tensor) -> Tensor:
+    """How queries (..., n, d) attend to keys (..., N, d): (..., n, N), float32 or wider.
+
+    Logits of half precision would overflow, or be rounded by more than what tells tokens apart.
+    """
+    wide = torch.promote_types(query.dtype, torch.float32)
+    with torch.autocast(query.device.type, enabled=False):
+        logits = query.to(wide) * query.shape[-1] ** -0.5 @ key.to(wide).transpose(-2, -1)
+        return logits.softmax(-1)
 
 
 def _num_kept(tokens: Tensor, keep_ratio: float) -> int:
@@ -105,9 +112,7 @@ class RankingMHRA(nn.Module):
         """Attend over tokens (B, N, D); only the first row of the affinity is ever formed."""
         query, key, value = split_heads(self.qkv(tokens), self.num_heads)
         attended = F.scaled_dot_product_attention(query, key, value)
-        first = query[:, :, :1] * query.shape[-1] ** -0.5
-        wide = _at_least_float32(query)
-        affinity = (first @ key.transpose(-2, -1)).softmax(-1, dtype=wide)  # (B, heads, 1, N)
+        affinity = _affinity(query[:, :, :1], key)  # (B, heads, 1, N)
         return self.proj(attended.transpose(1, 2).flatten(2)), affinity.mean(1).squeeze(1)
 
 
