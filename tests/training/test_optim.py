@@ -161,3 +161,13 @@ def test_learning_rate_that_is_not_positive_is_refused(lr: float, batch_size: in
     message = f"lr_per_32_videos is {lr} and batch_size {batch_size}, expected positive numbers"
     with pytest.raises(ValueError, match=message):
         adamw(nn.Linear(2, 2), lr_per_32_videos=lr, batch_size=batch_size)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_step_on_cuda_is_fused_and_leaves_unscaling_to_the_trainer(device: str) -> None:
+    network = nn.Linear(2, 2, device=device)
+    optimizer = adamw(network, lr_per_32_videos=1e-4, batch_size=32)
+    assert {bool(group["fused"]) for group in optimizer.param_groups} == {device == "cuda"}
+    # Lightning refuses to clip the gradients of an optimiser that is said to unscale them.
+    assert not optimizer._step_supports_amp_scaling

@@ -118,11 +118,6 @@ class VideoClassification(LightningModule):
         outputs = self(clips)
         logits = outputs[0] if isinstance(outputs, tuple) else outputs
         loss = _mean_loss(outputs if isinstance(outputs, tuple) else (outputs,), targets)
-        if not torch.isfinite(loss):
-            raise FloatingPointError(
-                f"the loss is {loss.item()} at step {self.global_step}; a lower learning rate, "
-                "weaker augmentation or trainer.precision=32-true usually helps"
-            )
         self.log("train/loss", loss, prog_bar=True, batch_size=len(clips))
         self.log("train/top1", _train_top1(logits, targets), prog_bar=True, batch_size=len(clips))
         for name, number in {"evaluated": len(video), "listed": len(batch["video"])}.items():
