@@ -80,6 +80,7 @@ class Task(lightning.LightningModule):
     def configure_optimizers(self) -> Any:
         parameters = self.parameters()
         optimizer = torch.optim.AdamW(parameters, lr=0.01, weight_decay=0.1, fused=self.fused)
+        optimizer._step_supports_amp_scaling = False  # as `optim.adamw` has it
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1.0)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
@@ -125,10 +126,12 @@ class Ran:
         *,
         trainer: Mapping[str, Any] = MappingProxyType({}),
         lag: int | None = None,
+        ckpt_path: Path | None = None,
+        guard: type[FiniteSteps] = FiniteSteps,
         **settings: Any,
     ) -> None:
         self.path = tmp_path / "out" / "skipped_steps.csv"
-        self.guard = FiniteSteps(
+        self.guard = guard(
             self.path, **{"checkpoint": tmp_path / "last.ckpt", "then": "stop", **settings}
         )
         self.guard.lag = lag
@@ -136,7 +139,6 @@ class Ran:
         others = dict(trainer)
         callbacks = [self.guard, self.watch, *others.pop("callbacks", [])]
         self.trainer = lightning.Trainer(
-            accelerator="cpu",
             default_root_dir=tmp_path,
             callbacks=callbacks,
             logger=False,
@@ -144,9 +146,9 @@ class Ran:
             enable_model_summary=False,
             enable_checkpointing=any(isinstance(one, ModelCheckpoint) for one in callbacks),
             num_sanity_val_steps=0,
-            **{"max_epochs": 1, "gradient_clip_val": 20.0, **others},
+            **{"accelerator": "cpu", "max_epochs": 1, "gradient_clip_val": 20.0, **others},
         )
-        self.trainer.fit(task, data)
+        self.trainer.fit(task, data, ckpt_path=ckpt_path, weights_only=True)
 
     @property
     def rows(self) -> list[dict[str, str]]:

@@ -1,6 +1,8 @@
 """Steps that are not finite: what is skipped, what is left untouched, and what is told of it."""
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,8 @@ from spoilt_training import (
 )
 from torch import Tensor
 from torch.utils.data import DataLoader
+
+from video_uniformer.training.callbacks.finite_steps import FiniteSteps
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:.*does not have many workers", "ignore:.*LeafSpec.*:FutureWarning"
@@ -169,9 +173,11 @@ def test_infinite_loss_with_finite_gradients_is_skipped(tmp_path: Path) -> None:
     assert Ran(tmp_path, task, Data()).skipped("reason") == ["the loss is inf"]
 
 
-def test_bfloat16_is_guarded_alike(tmp_path: Path) -> None:
-    ran = Ran(tmp_path, *faulty("input"), trainer={"precision": "bf16-mixed"})
+@pytest.mark.parametrize("lag", [0, 1])
+def test_bfloat16_is_guarded_alike(lag: int, tmp_path: Path) -> None:
+    ran = Ran(tmp_path, *faulty("input", fused=True), trainer={"precision": "bf16-mixed"}, lag=lag)
     assert (ran.skipped("samples"), is_finite(ran.task)) == (["7.mp4"], True)
+    assert equal(ran.watch.before[3], ran.watch.after[3])
 
 
 def scaling(init_scale: float) -> dict[str, Any]:
@@ -225,3 +231,32 @@ def test_first_steps_are_no_spikes(tmp_path: Path) -> None:
 
 def test_finite_norms_are_no_spikes_unless_asked_for(tmp_path: Path) -> None:
     assert Ran(tmp_path, spiking(30), Data(), trainer={"max_epochs": 5}).guard.skipped == 0
+
+
+class Unwaiting(FiniteSteps):
+    """The callback, in whose checks waiting for the device is an error."""
+
+    def on_train_batch_start(self, *place: Any) -> None:
+        with unwaiting():
+            super().on_train_batch_start(*place)
+
+    def on_before_optimizer_step(self, *place: Any) -> None:
+        with unwaiting():
+            super().on_before_optimizer_step(*place)
+
+
+@contextmanager
+def unwaiting() -> Iterator[None]:
+    torch.cuda.set_sync_debug_mode("error")
+    yield
+    torch.cuda.set_sync_debug_mode("default")
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("kind", KINDS)
+def test_step_on_cuda_is_skipped_without_waiting_for_the_device(kind: str, tmp_path: Path) -> None:
+    trainer = {"accelerator": "gpu", "devices": 1}
+    settings = {"trainer": trainer, "spike_factor": 1e9, "guard": Unwaiting}
+    ran = Ran(tmp_path, *faulty(kind, fused=True), **settings)
+    assert (ran.skipped(), is_finite(ran.task)) == (["3"], True)
+    assert equal(ran.watch.before[3], ran.watch.after[3])

@@ -87,6 +87,23 @@ def test_before_its_first_checkpoint_a_run_goes_back_to_its_start(
     assert (ran.guard.roll_backs, ran.guard.lr_scale) == (2, 0.25)
 
 
+def test_start_of_a_resumed_training_holds_its_optimiser_s_state(tmp_path: Path) -> None:
+    Ran(tmp_path, Task(), Data()).trainer.save_checkpoint(tmp_path / "first.ckpt")
+    ran = Ran(
+        tmp_path,
+        Task(spoil_loss(3, 6)),
+        Data(),
+        trainer={"max_epochs": 2},
+        ckpt_path=tmp_path / "first.ckpt",
+        then="roll_back",
+        budget=0,
+    )
+    start, after = ran.watch.before[0], ran.watch.after
+    assert len(start) > len(list(ran.task.state_dict()))
+    assert equal(after[3], start)
+    assert equal(after[6], start)
+
+
 def test_last_roll_back_is_followed_by_a_stop(tmp_path: Path) -> None:
     message = r"1 of the last 100 steps were skipped after 2 roll-backs \(the loss is nan at step 5"
     with pytest.raises(FloatingPointError, match=message):
