@@ -138,7 +138,9 @@ class FiniteSteps(Callback):
         """Note the batch and, at the first of a step, the buffers that it may spoil."""
         if not self._batches and self._buffers:
             torch._foreach_copy_(self._kept_buffers, self._buffers)
-        self._batches.append(note_batch(batch, batch_idx))
+        # In memory until the verdict anyway, it is looked at only where that is bad.
+        is_held = not self._num_late and trainer.accumulate_grad_batches == 1
+        self._batches.append(note_batch(batch, batch_idx, is_held=is_held))
 
     def on_before_backward(
         self, trainer: Trainer, pl_module: LightningModule, loss: Tensor

@@ -24,11 +24,13 @@ class SeenBatch(NamedTuple):
         number: Its place in the epoch.
         samples: Places of its samples in the list (B,), or None where the batch tells none.
         sums: A number per sample and input that is finite only if the sample is (B, inputs).
+        inputs: The batch, where the sums are only taken when they are asked for.
     """
 
     number: int
     samples: Tensor | None
-    sums: Tensor | None
+    sums: Tensor | None = None
+    inputs: Mapping[str, Any] | None = None
 
 
 class Suspects(NamedTuple):
@@ -51,23 +53,30 @@ class Suspects(NamedTuple):
     samples: tuple[str, ...]
 
 
-def note_batch(batch: Any, number: int) -> SeenBatch:
+def note_batch(batch: Any, number: int, *, is_held: bool) -> SeenBatch:
     """Note whose samples a batch holds and whether they are finite, without waiting for a device.
 
     Args:
         batch: The task's batch; `video_index` or else `image_index` (B,) tell its samples.
         number: Its place in the epoch.
+        is_held: Whether the batch is in memory until its step is judged, and may be looked at then.
     """
     if not isinstance(batch, Mapping):
-        return SeenBatch(number, None, None)
+        return SeenBatch(number, None)
     samples = batch.get("video_index", batch.get("image_index"))
     if not isinstance(samples, Tensor):
-        return SeenBatch(number, None, None)
-    columns = [c for value in batch.values() if (c := _sums(value, len(samples))) is not None]
-    return SeenBatch(number, samples, torch.stack(columns, 1) if columns else None)
+        return SeenBatch(number, None)
+    if is_held:
+        return SeenBatch(number, samples, inputs=batch)
+    return SeenBatch(number, samples, _sums(batch, len(samples)))
 
 
-def _sums(value: Any, num_samples: int) -> Tensor | None:
+def _sums(batch: Mapping[str, Any], num_samples: int) -> Tensor | None:
+    columns = [c for value in batch.values() if (c := _sums_of(value, num_samples)) is not None]
+    return torch.stack(columns, 1) if columns else None
+
+
+def _sums_of(value: Any, num_samples: int) -> Tensor | None:
     """The sum of each sample's values (B,), which one that is not finite spoils."""
     parts = [value] if isinstance(value, Tensor) else value
     is_list = isinstance(parts, Sequence) and all(isinstance(part, Tensor) for part in parts)
@@ -115,9 +124,12 @@ def _places(batch: SeenBatch) -> list[int]:
 
 def _spoilt(batch: SeenBatch) -> list[int]:
     """Places of the batch's samples that are not finite themselves."""
-    if batch.samples is None or batch.sums is None:
+    sums = batch.sums
+    if batch.samples is not None and batch.inputs is not None:
+        sums = _sums(batch.inputs, len(batch.samples))
+    if batch.samples is None or sums is None:
         return []
-    return batch.samples[~torch.isfinite(batch.sums).all(1)].tolist()
+    return batch.samples[~torch.isfinite(sums).all(1)].tolist()
 
 
 def _names(trainer: Trainer, indices: Iterable[int]) -> list[str]:
