@@ -26,8 +26,10 @@ def work(order: str) -> str:
             raise RuntimeError("out of luck")
         case "exit":
             os._exit(3)
-        case "end" | "kill":
-            os.kill(os.getpid(), signal.SIGTERM if order == "end" else signal.SIGKILL)
+        case "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        case "SIGTERM" | "SIGINT" | "SIGUSR1":
+            os.kill(os.getpid(), signal.Signals[order])
     return f"did {order}"
 
 
@@ -57,7 +59,6 @@ def test_no_work_gives_no_outcome() -> None:
         ("abort", "crashed", "the decoder crashed (signal 6)"),
         ("exit", "crashed", "the decoder ended its process (status 3)"),
         ("kill", "killed", KILLED.format(9)),
-        ("end", "killed", KILLED.format(15)),
         ("err", "failed", "RuntimeError: out of luck"),
     ],
 )
@@ -68,6 +69,11 @@ def test_trouble_is_told_and_the_rest_is_done(
     ended = outcomes("a", order, "b", "c", num_workers=num_workers)
     assert ended.pop(order) == (failure, reason)
     assert ended == {name: ("", f"did {name}") for name in "abc"}
+
+
+@pytest.mark.parametrize("order", ["SIGTERM", "SIGINT", "SIGUSR1"])
+def test_what_is_sent_to_the_whole_group_is_left_to_the_parent(order: str) -> None:
+    assert outcomes(order, num_workers=1) == {order: ("", f"did {order}")}
 
 
 def test_hanging_costs_its_deadline_and_little_more() -> None:

@@ -10,7 +10,6 @@ does nothing but its work, with objects that it makes itself and on one thread, 
 are the decoders' own: no other thread should decode at the moment when a child is made.
 """
 
-import ctypes
 import faulthandler
 import gc
 import math
@@ -18,7 +17,6 @@ import os
 import signal
 import socket
 import struct
-import sys
 import time
 import warnings
 from collections.abc import Callable, Generator, Iterable
@@ -31,10 +29,10 @@ from typing import Any, Literal, NamedTuple
 
 import torch
 
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+from video_uniformer.system.signals import die_with_parent, ignore_group_signals
+
 _REAP_SECONDS = 0.5
 _WAIT_SECONDS = 3600.0  # at a time, as the system's waiting takes no number of any size
-_FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM)
 
 
 class Ending(NamedTuple):
@@ -97,7 +95,7 @@ class ForkedChild:
         code = self._finish()
         if code is None:
             return Ending("the decoder ended its process", False)
-        if -code in _FROM_OUTSIDE:
+        if -code == signal.SIGKILL:
             reason = f"killed from outside (signal {-code}), as happens when memory runs out"
             return Ending(f"the decoder was {reason}", True)
         if code < 0:
@@ -137,14 +135,11 @@ def _live_as_child(
 
 
 def _leave_parent(parent: int) -> None:
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it died before it could be said
-        os._exit(0)
+    die_with_parent(parent)
     faulthandler.disable()
     for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
         signal.signal(number, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches both; the parent decides
+    ignore_group_signals()
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
