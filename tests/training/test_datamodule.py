@@ -1,7 +1,9 @@
 """The data module: who gets which videos, in every epoch, with and without workers."""
 
+import subprocess
 from collections.abc import Callable, Iterable
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -149,24 +151,114 @@ def test_accumulating_no_batch_is_refused(tmp_path: Path) -> None:
         datamodule.train_dataloader()
 
 
-@pytest.mark.parametrize(("batch_size", "world_size"), [(8, 1), (1, 2), (8, 2)])
-def test_batch_that_cannot_be_filled_is_refused(
-    batch_size: int, world_size: int, tmp_path: Path
+@pytest.mark.parametrize("world_size", [1, 2])
+def test_batch_that_cannot_be_filled_is_refused(world_size: int, tmp_path: Path) -> None:
+    datamodule = on_device(make(tmp_path, batch_size=8), 0, world_size)
+    message = f"data.batch_size is 8 for {world_size} device.* and 7 training videos, expected at "
+    with pytest.raises(ValueError, match=message):
+        datamodule.train_dataloader()
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "world_size", "batches", "message"),
+    [
+        (1, 2, 1, "data.batch_size is 1 for 2 device.*, expected a multiple of 2: 2, for example"),
+        (5, 2, 2, "5 for 2 device.* that accumulate 2 batches, expected a multiple of 4: 4, for"),
+        (6, 1, 4, "6 for 1 device.* that accumulate 4 batches, expected a multiple of 4: 4, for"),
+    ],
+)
+def test_batch_that_cannot_be_shared_out_is_refused(
+    batch_size: int, world_size: int, batches: int, message: str, tmp_path: Path
 ) -> None:
-    datamodule = on_device(make(tmp_path, batch_size=batch_size), 0, world_size)
-    message = (
-        f"data.batch_size is {batch_size} for {world_size} device.* and 7 training videos, "
-        f"expected {world_size} to "
-    )
+    datamodule = on_device(make(tmp_path, batch_size=batch_size), 0, world_size, batches)
     with pytest.raises(ValueError, match=message):
         datamodule.train_dataloader()
 
 
-def test_batch_that_cannot_be_accumulated_is_refused(tmp_path: Path) -> None:
-    datamodule = on_device(make(tmp_path, batch_size=3), 0, 2, accumulate_grad_batches=2)
-    message = "data.batch_size is 3 for 2 device.* that accumulate 2 batches .*, expected 4 to 14"
+@pytest.mark.parametrize(("world_size", "batches"), [(1, 1), (1, 2), (2, 1), (2, 2), (4, 1)])
+def test_step_holds_the_same_videos_however_it_is_shared_out(
+    world_size: int, batches: int, tmp_path: Path
+) -> None:
+    def steps(world_size: int, batches: int) -> list[set[int]]:
+        dealt = []
+        for rank in range(world_size):
+            datamodule = on_device(make(tmp_path, batch_size=4), rank, world_size, batches)
+            dealt.append(indices(datamodule.train_dataloader()))
+        parts = [list(chain(*of_a_batch)) for of_a_batch in zip(*dealt, strict=True)]
+        starts = range(0, len(parts), batches)
+        return [set(chain(*parts[start : start + batches])) for start in starts]
+
+    assert steps(world_size, batches) == steps(1, 1)
+
+
+def test_batches_that_make_no_whole_step_are_left_out(tmp_path: Path) -> None:
+    datamodule = on_device(make(tmp_path, batch_size=4), 0, 1, accumulate_grad_batches=4)
+    assert len(datamodule.train_dataloader()) == 4  # of the seven that the videos would fill
+
+
+STATE = {
+    "data.batch_size": 2,
+    "trainer.accumulate_grad_batches": 1,
+    "seed": 0,
+    "the number of training videos": 7,
+    "the list of class names": ["a", "b"],
+}
+
+
+def resumed(datamodule: DataModule, epoch: int, batches: int) -> DataModule:
+    datamodule.load_state_dict({"position": [epoch, batches], **STATE})
+    return datamodule
+
+
+@pytest.mark.parametrize(
+    ("name", "before", "message"),
+    [
+        ("data.batch_size", 4, "data.batch_size is 2, expected 4 as when this training began"),
+        ("trainer.accumulate_grad_batches", 2, "accumulate_grad_batches is 1, expected 2 as"),
+        ("seed", 3, "seed is 0, expected 3 as"),
+        ("the number of training videos", 9, "number of training videos is 7, expected 9 as"),
+        (
+            "the list of class names",
+            ["a", "c", "b"],
+            r"names is 'b' \(place 1 of 2\), expected 'c' \(place 1 of 3\) as",
+        ),
+        ("the list of class names", ["b", "a"], r"'a' \(place 0 of 2\), expected 'b' \(place 0"),
+    ],
+)
+def test_training_on_other_data_is_not_resumed(
+    name: str, before: Any, message: str, tmp_path: Path
+) -> None:
+    datamodule = on_device(make(tmp_path), 0, 1)
     with pytest.raises(ValueError, match=message):
-        datamodule.train_dataloader()
+        datamodule.load_state_dict({"position": [1, 0], **STATE, name: before})
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_resumed_epoch_goes_on_with_the_next_batch(num_workers: int, tmp_path: Path) -> None:
+    whole = train_epochs(make(tmp_path), 0, 1, 2)
+    datamodule = resumed(on_device(make(tmp_path, num_workers=num_workers), 0, 1), 1, 2)
+    assert train_epochs(datamodule, 1, 2) == [whole[1][2:], whole[2]]
+
+
+def test_first_resumed_batches_are_those_of_their_epoch(tmp_path: Path) -> None:
+    datamodule = resumed(on_device(make(tmp_path), 0, 1), 1, 0)
+    # As Lightning does: iterated before the epoch is told.
+    first = indices(datamodule.train_dataloader())
+    assert first == train_epochs(make(tmp_path), 1)[0]
+
+
+def test_worker_ends_at_the_signal_of_its_parent_alone(tmp_path: Path) -> None:
+    loader = make(tmp_path, num_workers=1).train_dataloader()
+    batches = iter(loader)
+    next(batches)
+    [worker] = batches._workers  # type: ignore[attr-defined]
+    for name in ("SIGTERM", "SIGINT", "SIGUSR1"):
+        subprocess.run(["kill", f"-{name}", str(worker.pid)], check=True)
+    worker.join(1)
+    assert worker.is_alive()
+    worker.terminate()
+    worker.join(10)
+    assert worker.exitcode == 0
 
 
 def test_missing_root_is_refused(tmp_path: Path) -> None:

@@ -1,8 +1,10 @@
 """Loaders for training, validation and test, over whatever data sets it is given."""
 
+import multiprocessing
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -10,7 +12,9 @@ import torch
 from lightning import LightningDataModule
 from torch.utils.data import DataLoader, DistributedSampler, Sampler
 
+from video_uniformer.system.signals import die_with_parent, obey_parent_alone
 from video_uniformer.training.callbacks.bad_videos import Policy
+from video_uniformer.training.loop_state import position
 
 
 class ClassData(Protocol):
@@ -26,14 +30,52 @@ class ClassData(Protocol):
 
 
 class EpochSampler(DistributedSampler[Any]):
-    """torch's `DistributedSampler` that gives (index, epoch), so that an item knows its epoch.
+    """torch's `DistributedSampler` over whole optimiser steps, giving (index, epoch).
 
-    Persistent workers hold a copy of the data set: an epoch set on it would never reach them.
+    An item thus knows its epoch: persistent workers hold a copy of the data set, which an epoch set
+    on it would never reach. The items that make up a step do not depend on the number of processes.
+
+    Args:
+        dataset: Only its length counts.
+        world_size: Number of processes.
+        rank: Which of them this is.
+        seed: Seed of the order.
+        step_size: Items of a step over all processes, a multiple of their number; what does not
+            fill a step at the end of an epoch is left out.
+        start: Epoch, and items of it that this process has had already: a training that resumes
+            goes on there, and nothing is read to get there.
     """
 
+    def __init__(
+        self,
+        dataset: ClassData,
+        *,
+        world_size: int,
+        rank: int,
+        seed: int,
+        step_size: int,
+        start: tuple[int, int] = (0, 0),
+    ) -> None:
+        super().__init__(
+            dataset,  # type: ignore[arg-type]
+            num_replicas=world_size,
+            rank=rank,
+            shuffle=True,
+            seed=seed,
+            drop_last=True,
+        )
+        self.total_size = len(dataset) // step_size * step_size
+        self.num_samples = self.total_size // world_size
+        self._start = start
+        # Lightning asks for the first items before it tells the epoch.
+        self.epoch = start[0]
+
     def __iter__(self) -> Iterator[Any]:
-        """This process's items of the current epoch."""
-        return ((index, self.epoch) for index in super().__iter__())
+        """This process's items of the current epoch, but those that it has had."""
+        epoch, skipped = self.epoch, 0
+        if epoch == self._start[0]:
+            skipped = self._start[1]
+        return ((index, epoch) for index in islice(super().__iter__(), skipped, None))
 
 
 class DataModule(LightningDataModule):
@@ -47,7 +89,7 @@ class DataModule(LightningDataModule):
         datasets: For each of "train", "val" and "test" (the final, multi-view test), a function
             (root=, decoder=, class_names=, bad_videos=) -> data set.
         batch_size: Training videos per optimiser step, over all devices and over the batches whose
-            gradients the trainer accumulates.
+            gradients the trainer accumulates: a multiple of both together.
         eval_batch_size: Videos per device and step in validation and test.
         num_workers: Loader processes per device; None: as many as there are processors for each
             device of the machine, up to 8.
@@ -99,6 +141,7 @@ class DataModule(LightningDataModule):
         self._prepare = prepare
         self._collate = collate
         self._datasets: dict[str, ClassData] = {}
+        self._start = 0, 0
 
     @property
     def class_names(self) -> list[str]:
@@ -134,29 +177,72 @@ class DataModule(LightningDataModule):
         """Shuffled batches, which of all devices make up `batch_size` videos in each step."""
         dataset = self.dataset("train")
         world_size, rank = self._world()
-        num_batches = 1 if self.trainer is None else self.trainer.accumulate_grad_batches
+        num_batches = self._num_accumulated()
         if type(num_batches) is not int or num_batches < 1:
             raise ValueError(
                 f"trainer.accumulate_grad_batches is {num_batches!r}, expected at least 1 batch"
             )
-        per_batch = self.batch_size // (world_size * num_batches)
-        if per_batch < 1 or len(dataset) // world_size < per_batch:
-            accumulated = f" that accumulate {num_batches} batches" if num_batches > 1 else ""
+        num_parts = world_size * num_batches
+        accumulated = f" that accumulate {num_batches} batches" if num_batches > 1 else ""
+        devices = f"{world_size} device(s){accumulated}"
+        if self.batch_size % num_parts:
             raise ValueError(
-                f"data.batch_size is {self.batch_size} for {world_size} device(s){accumulated} and "
-                f"{len(dataset)} training videos, expected {world_size * num_batches} to "
-                f"{len(dataset) * num_batches}"
+                f"data.batch_size is {self.batch_size} for {devices}, expected a multiple of "
+                f"{num_parts}: {max(self.batch_size // num_parts, 1) * num_parts}, for example"
             )
+        if len(dataset) < self.batch_size:
+            raise ValueError(
+                f"data.batch_size is {self.batch_size} for {devices} and {len(dataset)} training "
+                f"videos, expected at most {len(dataset) // num_parts * num_parts}"
+            )
+        per_batch = self.batch_size // num_parts
+        epoch, batch = self._start
         sampler = EpochSampler(
-            dataset,  # type: ignore[arg-type]
-            num_replicas=world_size,
+            dataset,
+            world_size=world_size,
             rank=rank,
-            shuffle=True,
-            # The variable that `seed_everything` leaves for this purpose.
-            seed=int(os.environ.get("PL_GLOBAL_SEED", "0")),
-            drop_last=True,
+            seed=_seed(),
+            step_size=self.batch_size,
+            start=(epoch, batch * per_batch),
         )
         return self._loader(dataset, sampler, per_batch, drop_last=True)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where the training stands, and what that rests on, for a checkpoint."""
+        if self.trainer is None or "train" not in self._datasets:
+            return {}
+        return {"position": position(self.trainer), **self._settings()}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Have the training go on at the position of a checkpoint.
+
+        Raises:
+            ValueError: the data, or how it is shared out, are others than before.
+        """
+        if not state_dict:
+            return
+        for name, value in self._settings().items():
+            before = state_dict[name]
+            if before != value:
+                raise ValueError(
+                    f"{name} is {_short(value, before)}, expected {_short(before, value)} as when "
+                    "this training began; task.init=FILE starts a new one from its weights"
+                )
+        epoch, batch = state_dict["position"]
+        self._start = epoch, batch
+
+    def _settings(self) -> dict[str, Any]:
+        """What the order of the videos, and the meaning of the outputs, rest on."""
+        return {
+            "data.batch_size": self.batch_size,
+            "trainer.accumulate_grad_batches": self._num_accumulated(),
+            "seed": _seed(),
+            "the number of training videos": len(self.dataset("train")),
+            "the list of class names": list(self.class_names),
+        }
+
+    def _num_accumulated(self) -> int:
+        return 1 if self.trainer is None else self.trainer.accumulate_grad_batches
 
     def val_dataloader(self) -> DataLoader[Any]:
         """All validation videos in order."""
@@ -190,6 +276,7 @@ class DataModule(LightningDataModule):
             sampler=sampler,
             num_workers=num_workers,
             collate_fn=self._collate,
+            worker_init_fn=_begin_worker,
             drop_last=drop_last,
             pin_memory=torch.cuda.is_available(),
             persistent_workers=num_workers > 0,
@@ -214,6 +301,30 @@ class DataModule(LightningDataModule):
         if self.trainer is None:
             return 1, 0
         return self.trainer.world_size, self.trainer.global_rank
+
+
+def _seed() -> int:
+    """Seed of the run, from the variable that `seed_everything` leaves for this purpose."""
+    return int(os.environ.get("PL_GLOBAL_SEED", "0"))
+
+
+def _short(value: Any, other: Any) -> str:
+    """A value, or where a list first differs from another."""
+    if not isinstance(value, list):
+        return repr(value)
+    places = range(max(len(value), len(other)))
+    first = next(i for i in places if value[i : i + 1] != other[i : i + 1])
+    named = repr(value[first]) if first < len(value) else "at its end"
+    return f"{named} (place {first} of {len(value)})"
+
+
+def _begin_worker(worker: int) -> None:
+    """Leave it to the training when to stop, and end when it ends."""
+    parent = multiprocessing.parent_process()
+    # Where a server starts the workers, it is the server that they would end with.
+    if multiprocessing.get_start_method() == "fork" and parent is not None and parent.pid:
+        die_with_parent(parent.pid)
+    obey_parent_alone()
 
 
 def _num_processors() -> int:
