@@ -190,8 +190,12 @@ def test_rooms_hand_each_other_no_dict_of_anything() -> None:
         )
     ]
     # What Lightning and PyTorch hand over, and what is written as JSON.
-    assert set(wrong) <= {
-        "video_uniformer.training.tasks.classification.on_save_checkpoint",
-        "video_uniformer.training.tasks.classification.on_load_checkpoint",
+    hooks = {f"{verb}_{what}" for verb in ("save", "load") for what in ("checkpoint", "state_dict")}
+    hooks |= {"state_dict", "on_save_checkpoint", "on_load_checkpoint"}
+    assert {name for name in wrong if not is_hook(name, hooks)} <= {
         "video_uniformer.collection.scan.outputs.summary",
     }
+
+
+def is_hook(name: str, hooks: set[str]) -> bool:
+    return name.startswith("video_uniformer.training.") and name.rsplit(".", 1)[1] in hooks

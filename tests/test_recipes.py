@@ -78,7 +78,7 @@ def rates(config: DictConfig) -> dict[str, float]:
     optimizer = instantiate(config.optim.optimizer)(nn.Linear(1, 1))
     peak_lr = optimizer.param_groups[0]["lr"]
     schedule = instantiate(config.optim.schedule)(
-        optimizer, steps_per_epoch=1, num_epochs=config.trainer.max_epochs
+        optimizer, steps_per_epoch=1, total_steps=config.trainer.max_epochs
     )
     factor = schedule.lr_lambdas[0]
     return {

@@ -109,7 +109,7 @@ def test_wrong_command_line_imports_nothing_heavy(line: str, status: int) -> Non
     ("line", "status"),
     [
         ("train modle.variant=base", 1),
-        ("train trainer.sync_batchnorm=true", 1),
+        ("train trainer.benchmark=true", 1),
         ("test seed", 1),
         ("train --sweep", 2),
     ],

@@ -130,11 +130,11 @@ def test_training_names_a_bad_list(
 
 BAD_SETTINGS = [
     ("data.root=absent", "data.root is 'absent'", "expected an existing folder"),
-    ("ckpt_path=absent.ckpt", "absent.ckpt", "does not exist"),
+    ("ckpt_path=absent.ckpt", "absent.ckpt", "No such file or directory"),
     ("+trainer.max_epoch=2", "max_epoch", "unexpected keyword"),
 ]
 MORE_BAD_SETTINGS = [
-    ("data.batch_size=99", "data.batch_size is 99", "expected 1 to 4"),
+    ("data.batch_size=99", "data.batch_size is 99", "expected at most 4"),
     (
         "task.init=absent.pth",
         "weights 'absent.pth'",
@@ -147,7 +147,6 @@ MORE_BAD_SETTINGS = [
     ("clip.num_frames=0", "num_frames is 0", "expected a whole number >= 1"),
     ("task.fusion=mean", "fusion is 'mean'", "expected one of logits, probabilities"),
     ("trainer.accelerator=toaster", "toaster", ""),
-    ("optim.schedule.warmup_epochs=1", "warmup_epochs is 1", "less than the 1 epochs"),
 ]
 
 
@@ -171,7 +170,9 @@ def of_another_network(path: Path) -> None:
     facts = {"network": network.config, "clip": {}, "class_names": ["a", "b"]}
     state = {f"network.{key}": value for key, value in network.state_dict().items()}
     content = {"state_dict": state, "classifier": facts, "pytorch-lightning_version": "2.6.6"}
-    torch.save(content, path)
+    progress = {"epoch_progress": {"current": {"processed": 0}}}
+    training = {"optimizer_states": [{}], "loops": {"fit_loop": progress}, "global_step": 0}
+    torch.save({**content, **training, "epoch": 0}, path)
 
 
 def of_another_project(path: Path) -> None:

@@ -42,7 +42,7 @@ BAD = [
     ("logger=null", "there is no logger=null, expected csv, default, tensorboard"),
     ("xyzzy=3", "there is no config key 'xyzzy'; +KEY=VALUE adds a new one"),
     ("=3", "there is no config key ''"),
-    ("~trainer.plugins", "there is no config key 'trainer.plugins'; +KEY=VALUE adds a new one"),
+    ("~trainer.profiler", "there is no config key 'trainer.profiler'; +KEY=VALUE adds a new one"),
     ("trainer.nonsense=3", "no config key 'trainer.nonsense'; +KEY=VALUE adds a new one"),
     ("optim.optimizer.lr=1e-3", "did you mean 'optim.optimizer.lr_per_32_videos'?"),
     ("motions", "'motions' is not an override (missing EQUAL at '<EOF>'), expected KEY=VALUE"),
@@ -51,10 +51,10 @@ BAD = [
 
 # Arguments of what a node calls that the config does not state.
 UNSTATED = [
-    "callbacks.last.every_n_train_steps=1",
+    "callbacks.best.every_n_train_steps=1",
     "callbacks.best.save_weights_only=true",
-    "trainer.sync_batchnorm=true",
-    "trainer.plugins=[a,b]",
+    "trainer.benchmark=true",
+    "trainer.callbacks=[a,b]",
     "trainer.profiler.dirpath=x",
     "logger.csv.flush_logs_every_n_steps=1",
     "callbacks.throughput.window=5",
@@ -82,9 +82,9 @@ def test_unstated_argument_is_answered_with_the_words_that_add_it(override: str)
 
 
 def test_misspelt_unstated_argument_is_answered_with_the_right_one() -> None:
-    hint = "; did you mean +callbacks.last.every_n_train_steps=1, an argument of lightning."
+    hint = "; did you mean +callbacks.best.every_n_train_steps=1, an argument of lightning."
     with pytest.raises(ValueError, match=re.escape(hint)):
-        check_overrides(["callbacks.last.every_n_train_step=1"])
+        check_overrides(["callbacks.best.every_n_train_step=1"])
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,8 @@
 """The published schedule, parameter groups and batch/learning-rate rule."""
 
+import re
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -39,12 +42,10 @@ def test_learning_rate_stays_at_its_end_after_the_last_epoch() -> None:
     assert lr == pytest.approx([1e-6] * 3)
 
 
-def scheduled(steps_per_epoch: float, num_steps: int, **settings: float) -> list[float]:
-    """The learning rate of each step, for a peak of 1e-4 and 4 epochs."""
+def rates_of(num_steps: int, **settings: Any) -> list[float]:
+    """The learning rate of each step, for a peak of 1e-4."""
     optimizer = SGD([nn.Parameter(torch.zeros(1))], lr=1e-4)
-    schedule = warmup_cosine(
-        optimizer, steps_per_epoch=steps_per_epoch, num_epochs=4, warmup_epochs=2, **settings
-    )
+    schedule = warmup_cosine(optimizer, **settings)
     rates = []
     for _ in range(num_steps):
         rates.append(optimizer.param_groups[0]["lr"])
@@ -55,30 +56,62 @@ def scheduled(steps_per_epoch: float, num_steps: int, **settings: float) -> list
 
 def test_schedule_moves_at_every_step_by_a_fraction_of_an_epoch() -> None:
     # Epochs 0, 0.25, 0.5, 0.75, 1, ..., 2 (the peak), ..., 3 (the middle of the cosine).
-    rates = scheduled(4, 17)
+    rates = rates_of(17, total_steps=16, steps_per_epoch=4, warmup_epochs=2)
     line = [1e-6 + (1e-4 - 1e-6) * step / 8 for step in range(9)]
     assert rates[:9] == pytest.approx(line)
     assert rates[12] == pytest.approx((1e-4 + 1e-6) / 2)
     assert rates[16] == pytest.approx(1e-6)
 
 
+def test_schedule_counts_steps_where_the_recipe_does() -> None:
+    by_steps = rates_of(11, total_steps=10, steps_per_epoch=4, warmup_steps=3)
+    assert by_steps == rates_of(11, total_steps=10, steps_per_epoch=1, warmup_epochs=3)
+    assert by_steps[3] == pytest.approx(1e-4)
+    assert by_steps[10] == pytest.approx(1e-6)
+
+
+def test_steps_of_the_warmup_win_over_its_epochs() -> None:
+    both = rates_of(5, total_steps=10, steps_per_epoch=2, warmup_epochs=4, warmup_steps=1)
+    assert both == rates_of(5, total_steps=10, steps_per_epoch=2, warmup_steps=1)
+
+
 def test_schedule_starts_and_ends_where_it_is_told() -> None:
-    rates = scheduled(1, 5, start_lr=4e-6, end_lr=2e-6)
+    rates = rates_of(
+        5, total_steps=4, steps_per_epoch=1, warmup_epochs=2, start_lr=4e-6, end_lr=2e-6
+    )
     assert (rates[0], rates[2], rates[4]) == pytest.approx((4e-6, 1e-4, 2e-6))
 
 
 def test_training_without_warmup_starts_at_the_peak() -> None:
-    optimizer = SGD([nn.Parameter(torch.zeros(1))], lr=1e-4)
-    warmup_cosine(optimizer, steps_per_epoch=3, num_epochs=2, warmup_epochs=0)
-    assert optimizer.param_groups[0]["lr"] == pytest.approx(1e-4)
+    assert rates_of(1, total_steps=6, steps_per_epoch=3) == pytest.approx([1e-4])
 
 
-@pytest.mark.parametrize("warmup_epochs", [4, 5, -1])
-def test_warmup_that_fills_the_training_is_refused(warmup_epochs: int) -> None:
-    message = f"warmup_epochs is {warmup_epochs}, expected 0 or more and less than the 4 epochs"
-    optimizer = SGD([nn.Parameter(torch.zeros(1))], lr=1e-4)
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"warmup_epochs": 10}, r"warm-up of 100 steps \(warmup_epochs\) does not fit .* of 30;"),
+        ({"warmup_steps": 30}, r"warm-up of 30 steps \(warmup_steps\) does not fit .* of 30;"),
+    ],
+)
+def test_warmup_that_does_not_fit_is_shortened_with_a_word(
+    settings: dict[str, int], told: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    rates = rates_of(31, total_steps=30, steps_per_epoch=10, **settings)
+    assert re.search(f"{told} it is shortened to 6", caplog.text)
+    assert rates == rates_of(31, total_steps=30, steps_per_epoch=10, warmup_steps=6)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"warmup_epochs": -1}, "warmup_epochs is -1, expected 0 or more"),
+        ({"warmup_steps": -2}, "warmup_steps is -2, expected 0 or more"),
+        ({"total_steps": 0}, "total_steps is 0 and steps_per_epoch 1, expected numbers above 0"),
+    ],
+)
+def test_schedule_of_nothing_is_refused(settings: dict[str, int], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        warmup_cosine(optimizer, steps_per_epoch=1, num_epochs=4, warmup_epochs=warmup_epochs)
+        rates_of(1, **{"total_steps": 4, "steps_per_epoch": 1, **settings})
 
 
 @pytest.mark.parametrize(

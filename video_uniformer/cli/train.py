@@ -8,11 +8,16 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from video_uniformer.cli.hydra_runs import run_with_config
+from video_uniformer.cli.interruption import (
+    end_interrupted,
+    end_with_launcher,
+)
+from video_uniformer.cli.resumption import choose_checkpoint, continue_logs, is_finished
 from video_uniformer.cli.sweeps import objective
 from video_uniformer.cli.warning_filters import silence_libraries
-from video_uniformer.description import said_in
 
 if TYPE_CHECKING:
+    from lightning import Trainer
     from torch import nn
 
 
@@ -25,19 +30,18 @@ def train(config: DictConfig) -> float | None:
     # Late, as help and misspelt overrides need none of it.
     import lightning
 
-    from video_uniformer.weights.reading import read_weights
-
     lightning.seed_everything(config.seed, workers=True, verbose=False)
+    saved = choose_checkpoint(config)
+    if saved is not None:
+        if is_finished(saved, config):
+            return saved.best_score
+        config.ckpt_path = str(saved.path)
+        continue_logs(config, saved)
+    if config.ckpt_path is not None:
+        config.task.init = None  # all weights come from the checkpoint
     datamodule = instantiate(config.data, _convert_="all")
     datamodule.prepare_data()
     config.data.num_classes = len(datamodule.class_names)
-    if config.ckpt_path is not None:
-        if said_in(read_weights(config.ckpt_path)) is None:
-            raise ValueError(
-                f"ckpt_path is {config.ckpt_path}, expected a checkpoint of a training; "
-                "task.init=FILE starts from weights alone"
-            )
-        config.task.init = None  # all weights come from the checkpoint
     task = instantiate(config.task, _convert_="all")
     trainer = instantiate(
         config.trainer,
@@ -45,14 +49,38 @@ def train(config: DictConfig) -> float | None:
         logger=_instantiate_all(config.logger),
         _convert_="all",
     )
+    _check_names(trainer)
     if trainer.is_global_zero:
         print(_describe(config, task.network))
-    trainer.fit(task, datamodule, ckpt_path=config.ckpt_path, weights_only=True)
+    _fit(trainer, task, datamodule, config.ckpt_path)
     if trainer.is_global_zero:
         for checkpoint in trainer.checkpoint_callbacks:
             if path := getattr(checkpoint, "best_model_path", ""):
                 print(f"wrote {path}")
     return objective(trainer)
+
+
+def _fit(trainer: "Trainer", task: Any, datamodule: Any, ckpt_path: str | None) -> None:
+    from video_uniformer.training.callbacks.interruptions import Interrupted
+
+    try:
+        trainer.fit(task, datamodule, ckpt_path=ckpt_path, weights_only=True)
+    except Interrupted as interrupted:
+        end_interrupted(interrupted, trainer)
+
+
+def _check_names(trainer: "Trainer") -> None:
+    """Refuse several best checkpoints under one name, of which the last would be left."""
+    from lightning.pytorch.callbacks import ModelCheckpoint
+
+    for callback in trainer.checkpoint_callbacks:
+        if not isinstance(callback, ModelCheckpoint) or callback.save_top_k in (0, 1):
+            continue
+        if "{" not in str(callback.filename):
+            raise ValueError(
+                f"filename is {callback.filename!r} where save_top_k is {callback.save_top_k}, "
+                f"expected a name for each, such as '{callback.filename}-{{epoch}}'"
+            )
 
 
 def _instantiate_all(group: DictConfig) -> list[Any]:
@@ -75,6 +103,7 @@ def _describe(config: DictConfig, network: "nn.Module") -> str:
 
 
 def _run(config: DictConfig) -> float | None:
+    end_with_launcher()
     silence_libraries()
     config.output_dir = HydraConfig.get().runtime.output_dir
     return train(config)

@@ -20,6 +20,10 @@ MESSAGES = (
     r"Grad strides do not match bucket view strides",
     # A run that ends inside an epoch writes `last` and has nothing to compare for `best`.
     r"`ModelCheckpoint\(monitor=.*could not find the monitored key",
+    # Our sampler resumes, where Lightning asks the loader.
+    r"You're resuming from a checkpoint that ended before the epoch ended",
+    # The log of a training that resumes is kept, and written again at once.
+    r"Experiment logs directory .* exists and is not empty",
     # Training resumes into the folder of its checkpoints.
     r"Checkpoint directory .* exists and is not empty",
     # Or into another folder, whose `best` is then the best since resuming.

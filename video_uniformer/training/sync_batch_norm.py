@@ -56,7 +56,7 @@ class _SyncBatchNorm(nn.modules.batchnorm._BatchNorm):
 
     @torch.no_grad()
     def _track(self, mean: Tensor, variance: Tensor, count: Tensor) -> None:
-        if self.running_mean is None or self.running_var is None:
+        if self.running_mean is None or self.running_var is None or count == 0:
             return
         assert self.num_batches_tracked is not None
         self.num_batches_tracked.add_(1)
@@ -85,6 +85,11 @@ _SYNCHRONISED: dict[type[nn.Module], type[nn.Module]] = {
     nn.BatchNorm2d: SyncBatchNorm2d,
     nn.BatchNorm3d: SyncBatchNorm3d,
 }
+
+
+def has_synchronised(model: nn.Module) -> bool:
+    """Whether a batch norm of the model waits for those of other processes."""
+    return any(isinstance(m, _SyncBatchNorm | nn.SyncBatchNorm) for m in model.modules())
 
 
 def _change_classes(model: nn.Module, classes: dict[type[nn.Module], type[nn.Module]]) -> None:
@@ -119,18 +124,18 @@ class _NormaliseTogether(torch.autograd.Function):
             sums += torch.stack([torch.ones_like(mean), mean, variance + mean**2]) * count
         dist.all_reduce(sums)
         total = sums[0, 0]
-        if total < 2:
+        if total == 1:
             raise ValueError(
                 f"the input of a batch norm is {tuple(input.shape)} in training, expected more "
                 "than 1 value per channel over all processes"
             )
-        mean, mean_square = sums[1] / total, sums[2] / total
+        mean, mean_square = sums[1] / total.clamp_min(1), sums[2] / total.clamp_min(1)
         variance = (mean_square - mean**2).clamp_min(0)
         scale, shift = (part if part is None else part.to(dtype) for part in (weight, bias))
         means = mean.to(dtype)
         output = F.batch_norm(input, means, variance.to(dtype), scale, shift, eps=eps)
         ctx.save_for_backward(input, scale, means, (variance + eps).rsqrt().to(dtype))
-        ctx.total = float(total)
+        ctx.total = max(float(total), 1)
         ctx.mark_non_differentiable(mean, variance, total)
         return output, mean, variance, total
 

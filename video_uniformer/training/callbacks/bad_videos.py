@@ -95,6 +95,23 @@ class BadVideos(Callback):
         self._bad: dict[str, dict[int, BadVideo]] = {}
         self._in_pass: dict[int, Problem] = {}
 
+    def state_dict(self) -> dict[str, Any]:
+        """What was counted, as plain values, for a training that is resumed."""
+        return {
+            split: {
+                index: (str(video.path), video.status, video.reason, video.times_seen)
+                for index, video in bad.items()
+            }
+            for split, bad in self._bad.items()
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on counting."""
+        for split, bad in state_dict.items():
+            self._bad[split] = {
+                index: BadVideo(Path(path), *rest) for index, (path, *rest) in bad.items()
+            }
+
     def on_train_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
     ) -> None:

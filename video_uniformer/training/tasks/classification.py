@@ -1,10 +1,8 @@
 """The task of naming what happens in a video: loss, metrics, averaging over views."""
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from lightning import LightningModule
@@ -27,6 +25,8 @@ from video_uniformer.models.view_fusion import fuse_views
 from video_uniformer.outcomes import SKIPPED, SUBSTITUTED
 from video_uniformer.training.callbacks.bad_videos import problems_of
 from video_uniformer.training.metrics.scores import ScoreTable, VideoScores
+from video_uniformer.training.resuming import check_resumable
+from video_uniformer.training.sync_batch_norm import has_synchronised
 
 Batch = Mapping[str, Any]
 
@@ -44,7 +44,7 @@ class VideoClassification(LightningModule):
             a pair, of which the second are the logits of an auxiliary classifier: the loss is then
             the mean of both losses.
         optimizer: network -> optimiser.
-        schedule: (optimiser, steps_per_epoch=, num_epochs=) -> scheduler, stepped at every step.
+        schedule: (optimiser, total_steps=, steps_per_epoch=) -> scheduler, stepped at every step.
         clip: How videos become clips; stored in every checkpoint.
         mixing: (clips, labels) -> (clips, soft labels (N, K)), or None for plain labels.
         fusion: How the views of a video are averaged: "logits" (published) or "probabilities".
@@ -97,18 +97,11 @@ class VideoClassification(LightningModule):
         """Logits (N, K) of clips (N, C, T, H, W)."""
         return self.network(video)
 
-    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
-        """Seed mixing and drop path by run, place and process, so that resuming repeats them."""
-        seed = int(os.environ.get("PL_GLOBAL_SEED", "0"))  # left by `seed_everything`
-        parts = (seed, self.current_epoch, batch_idx, self.trainer.global_rank)
-        torch.manual_seed(int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0]))
-
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """Loss of the batch's clips, mixed; skipped videos leave the batch the smaller."""
         video, label = _without_skipped(batch)
         if not len(video):
-            # Other processes wait for gradients, of every parameter.
-            return torch.stack([0 * p.sum() for p in self.parameters() if p.requires_grad]).sum()
+            return self._loss_of_nothing(video)
         clips = video.flatten(0, 1)  # (B V, C, T, H, W)
         labels = label.repeat_interleave(video.shape[1])
         targets = labels
@@ -123,6 +116,14 @@ class VideoClassification(LightningModule):
         for name, number in {"evaluated": len(video), "listed": len(batch["video"])}.items():
             self.log(f"train/{name}", float(number), batch_size=len(clips))
         return loss
+
+    def _loss_of_nothing(self, video: Tensor) -> Tensor:
+        """Zero, with the gradients, and the batch norms' talk, that other processes wait for."""
+        parts = [0 * p.sum() for p in self.parameters() if p.requires_grad]
+        if has_synchronised(self.network):
+            outputs = self(video.flatten(0, 1))
+            parts += [0 * o.sum() for o in (outputs if isinstance(outputs, tuple) else [outputs])]
+        return torch.stack(parts).sum()
 
     def on_validation_epoch_start(self) -> None:
         """Forget the scores of the last validation."""
@@ -151,11 +152,10 @@ class VideoClassification(LightningModule):
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """The optimiser, and the schedule stepped at every optimiser step."""
         optimizer = self._optimizer(self.network)
-        num_epochs = self.trainer.max_epochs or 1
-        steps = self.trainer.estimated_stepping_batches
-        schedule = self._schedule(
-            optimizer, steps_per_epoch=max(steps / num_epochs, 1), num_epochs=num_epochs
-        )
+        self.trainer.fit_loop.setup_data()  # a training that is limited by steps has not yet
+        total_steps = self.trainer.estimated_stepping_batches
+        per_epoch = self.trainer.num_training_batches / self.trainer.accumulate_grad_batches
+        schedule = self._schedule(optimizer, total_steps=total_steps, steps_per_epoch=per_epoch)
         return {
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": schedule, "interval": "step", "name": "lr"},
@@ -163,14 +163,7 @@ class VideoClassification(LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Describe the classifier in plain values, so that the file needs no config."""
-        description = Description(
-            task="video_classification",
-            network=self._arguments(),
-            input=self.clip,
-            class_names=tuple(self.class_names) or None,
-            fusion=self.fusion,
-        )
-        checkpoint[KEY] = plain_values(description)
+        checkpoint[KEY] = plain_values(self._description())
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuse to go on from a checkpoint of another network.
@@ -179,15 +172,16 @@ class VideoClassification(LightningModule):
             ValueError: the checkpoint's network is not this one, or it says nothing of a network.
         """
         said = read_description(said_in(checkpoint) or {}, str(self.trainer.ckpt_path))
-        theirs: Mapping[str, object] = said.network
-        ours: Mapping[str, object] = self._arguments()
-        for name in ("variant", "num_classes", "head_dim"):
-            if name in ours and theirs.get(name) != ours[name]:
-                raise ValueError(
-                    f"ckpt_path is {self.trainer.ckpt_path}, whose network has {name} "
-                    f"{theirs.get(name)!r}, expected {ours[name]!r} as in this training; "
-                    "task.init=FILE starts a new training from the weights of another"
-                )
+        check_resumable(said, self._description(), str(self.trainer.ckpt_path))
+
+    def _description(self) -> Description:
+        return Description(
+            task="video_classification",
+            network=self._arguments(),
+            input=self.clip,
+            class_names=tuple(self.class_names) or None,
+            fusion=self.fusion,
+        )
 
     def _arguments(self) -> NetworkArguments:
         """The network's own; a module's attributes have no types."""
