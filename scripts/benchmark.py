@@ -3,6 +3,7 @@
     python scripts/benchmark.py                            everything, some minutes on two cores
     python scripts/benchmark.py network --json out.json    forward passes and training steps
     python scripts/benchmark.py network --device cuda      the same on a GPU
+    python scripts/benchmark.py training                   what guards a training, and its cost
     python scripts/benchmark.py decode --repeats 9         clips from H.264 files
     python scripts/benchmark.py start                      commands until they answer
 
@@ -30,11 +31,12 @@ from benchmarks.guard import guard_pairs
 from benchmarks.network import has_bfloat16_arithmetic, network_pairs
 from benchmarks.start import StartRow, is_met, measure_starts, start_table, starts
 from benchmarks.timing import CLOCKS, Row, measure
+from benchmarks.training import training_pairs
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-CHOICES = ("network", "decode", "start", "all")
+CHOICES = ("network", "training", "decode", "start", "all")
 
 
 def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -42,9 +44,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        "what", nargs="?", choices=["network", "decode", "start", "all"], default="all"
-    )
+    parser.add_argument("what", nargs="?", choices=CHOICES, default="all")
     parser.add_argument("--repeats", type=int, default=7, help="pairs of runs (default 7)")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu", help="of the network")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures here")
@@ -118,6 +118,11 @@ def main() -> int:
         console.print(*tables(rows))
         if facts["bfloat16"] == "emulated":
             console.print("bfloat16 is emulated here, so nothing is promised of it.")
+    if arguments.what in ("training", "all"):
+        with tempfile.TemporaryDirectory() as folder:
+            pairs = training_pairs(Path(folder))
+            rows += measure(pairs, repeats=arguments.repeats, console=console)
+        console.print(*tables(rows[-1:]))
     if arguments.what in ("decode", "all"):
         with tempfile.TemporaryDirectory() as folder:
             pairs = decode_pairs(Path(folder)) + guard_pairs(Path(folder))
