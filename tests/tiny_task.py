@@ -71,9 +71,12 @@ def make_trainer(tmp_path: Path, **settings: Any) -> lightning.Trainer:
         logger=False,
         enable_progress_bar=False,
         enable_model_summary=False,
-        enable_checkpointing=False,
-        num_sanity_val_steps=0,
-        **{"max_epochs": 1, **settings},
+        **{
+            "enable_checkpointing": False,
+            "num_sanity_val_steps": 0,
+            "max_epochs": 1,
+            **settings,
+        },
     )
 
 
