@@ -1,6 +1,7 @@
 """What the command says, and how it exits, when its training was told to stop."""
 
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 
 from video_uniformer.cli.interruption import end_interrupted
+from video_uniformer.system.signals import TO_GROUP
 from video_uniformer.training.callbacks.interruptions import Interrupted
 
 PATH = Path("runs/a/checkpoints/last.ckpt")
@@ -24,9 +26,13 @@ def end(name: str, path: Path | None = PATH, *, is_first: bool = True) -> Any:
 
 
 @pytest.fixture(autouse=True)
-def alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def alone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    before = {number: signal.getsignal(number) for number in TO_GROUP}
     for name in ("SLURM_JOB_ID", "SLURM_ARRAY_JOB_ID", "SLURM_PROCID", "LOCAL_RANK"):
         monkeypatch.delenv(name, raising=False)
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.mark.parametrize(

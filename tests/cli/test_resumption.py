@@ -156,14 +156,15 @@ def test_damaged_checkpoint_falls_back_to_the_next(name: str, again: Run, out: P
     assert [row["epoch"] for row in rows(out) if row["val/top1"]] == ["0", "1"]
 
 
-def test_folder_of_damaged_checkpoints_starts_anew(again: Run, out: Path) -> None:
+def test_folder_of_damaged_checkpoints_is_not_written_over(again: Run, out: Path) -> None:
     for path in (out / "checkpoints").iterdir():
         path.write_bytes(b"")
+    before = snapshot(out)
     ran = again()
-    assert (ran.status, ran.err) == (0, "")
-    assert ran.out.count("left aside") == 2
-    assert step_of(out / "checkpoints" / "last.ckpt") == 2
-    assert [int(row["step"]) for row in rows(out, 1) if row["train/loss"]] == [0, 1]
+    assert ran.status == 1
+    assert ran.err.startswith(f"error: output_dir is '{out}', where no checkpoint can be read (")
+    assert ran.err.endswith(".ckpt is empty), expected one that can, or another folder\n")
+    assert snapshot(out) == before
 
 
 def test_checkpoint_from_elsewhere_begins_a_folder_that_is_then_gone_on_with(

@@ -99,7 +99,7 @@ def test_damaged_checkpoint_is_left_aside_for_the_next(
     assert found.saved is not None
     assert found.saved.path.name == "best.ckpt"
     assert list(found.damaged) == [last]
-    assert found.damaged[last].startswith(("damaged (at", "unreadable ("))
+    assert found.damaged[last].startswith(("damaged (at", "unreadable (", "empty"))
     assert "\n" not in found.damaged[last]
 
 
@@ -178,7 +178,9 @@ def test_damaged_checkpoint_that_is_asked_for_is_refused(
 ) -> None:
     path = save(tmp_path / "last.ckpt")
     damage(path)
-    with pytest.raises(ValueError, match=r"^\S+last.ckpt is (damaged|unreadable) \(.*\), expected"):
+    with pytest.raises(
+        ValueError, match=r"^\S+last.ckpt is (empty|(damaged|unreadable) \(.*\)), expected"
+    ):
         read_saved(path)
 
 

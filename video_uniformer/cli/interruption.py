@@ -8,7 +8,10 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, NoReturn
 
-from video_uniformer.system.signals import die_with_parent
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+
+from video_uniformer.system.signals import die_with_parent, ignore_group_signals
 
 if TYPE_CHECKING:
     from lightning import Trainer
@@ -43,6 +46,7 @@ def end_interrupted(interrupted: "Interrupted", trainer: "Trainer") -> NoReturn:
         SystemExit: with status 75, or 130 after Ctrl-C; 0 in a process that another one of the
             training has started, as an error would make that one kill all others.
     """
+    ignore_group_signals()  # that were sent again, while the job is requeued
     _await_others(trainer)
     if trainer.is_global_zero:
         print(f"{interrupted}; {_way_on(interrupted)}", file=sys.stderr)
@@ -56,8 +60,10 @@ def end_interrupted(interrupted: "Interrupted", trainer: "Trainer") -> NoReturn:
 def _way_on(interrupted: "Interrupted") -> str:
     if interrupted.path is None:
         return "no checkpoint is kept (callbacks.last is null)"
-    folder = interrupted.path.parent.parent
-    return f"saved in {interrupted.path}; the same command with output_dir={folder} goes on"
+    folder = f"output_dir={interrupted.path.parent.parent}"
+    if HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN:
+        folder = f"hydra.sweep.dir={HydraConfig.get().sweep.dir}"
+    return f"saved in {interrupted.path}; the same command with {folder} goes on"
 
 
 def _await_others(trainer: "Trainer") -> None:

@@ -39,6 +39,12 @@ def choose_checkpoint(config: DictConfig) -> "Saved | None":
     if given is not None and _is_own(given, config):
         return read_saved(given)
     found = find_checkpoint(_folder(config))
+    if found.saved is None and found.damaged:
+        path, damage = next(iter(found.damaged.items()))
+        raise ValueError(
+            f"output_dir is {config.output_dir!r}, where no checkpoint can be read ({path} is "
+            f"{damage}), expected one that can, or another folder"
+        )
     for path, damage in found.damaged.items():
         rank_zero_only(print)(f"{path} is {damage}: left aside")
     if found.saved is None:

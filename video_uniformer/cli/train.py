@@ -1,6 +1,8 @@
 """`video-uniformer train`: train a video network from a Hydra config."""
 
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hydra.core.hydra_config import HydraConfig
@@ -9,6 +11,7 @@ from omegaconf import DictConfig
 
 from video_uniformer.cli.hydra_runs import run_with_config
 from video_uniformer.cli.interruption import (
+    STOPPED_BY_HAND,
     end_interrupted,
     end_with_launcher,
 )
@@ -43,21 +46,26 @@ def train(config: DictConfig) -> float | None:
     datamodule.prepare_data()
     config.data.num_classes = len(datamodule.class_names)
     task = instantiate(config.task, _convert_="all")
-    trainer = instantiate(
-        config.trainer,
-        callbacks=_instantiate_all(config.callbacks),
-        logger=_instantiate_all(config.logger),
-        _convert_="all",
-    )
+    trainer = _build_trainer(config)
     _check_names(trainer)
     if trainer.is_global_zero:
         print(_describe(config, task.network))
     _fit(trainer, task, datamodule, config.ckpt_path)
     if trainer.is_global_zero:
         for checkpoint in trainer.checkpoint_callbacks:
-            if path := getattr(checkpoint, "best_model_path", ""):
+            path = getattr(checkpoint, "best_model_path", "")
+            if "://" in path or Path(path).is_file():
                 print(f"wrote {path}")
     return objective(trainer)
+
+
+def _build_trainer(config: DictConfig) -> "Trainer":
+    from lightning.pytorch.callbacks import LearningRateMonitor
+
+    callbacks, loggers = map(_instantiate_all, (config.callbacks, config.logger))
+    if not loggers:  # Lightning's monitor of what is logged would refuse to be there
+        callbacks = [c for c in callbacks if not isinstance(c, LearningRateMonitor)]
+    return instantiate(config.trainer, callbacks=callbacks, logger=loggers, _convert_="all")
 
 
 def _fit(trainer: "Trainer", task: Any, datamodule: Any, ckpt_path: str | None) -> None:
@@ -67,6 +75,11 @@ def _fit(trainer: "Trainer", task: Any, datamodule: Any, ckpt_path: str | None) 
         trainer.fit(task, datamodule, ckpt_path=ckpt_path, weights_only=True)
     except Interrupted as interrupted:
         end_interrupted(interrupted, trainer)
+    except SystemExit as exit:
+        if isinstance(exit.__context__, KeyboardInterrupt):  # Lightning's answer to it
+            print("stopped at once, and not saved", file=sys.stderr)
+            raise SystemExit(STOPPED_BY_HAND) from None
+        raise
 
 
 def _check_names(trainer: "Trainer") -> None:

@@ -20,6 +20,8 @@ MESSAGES = (
     r"Grad strides do not match bucket view strides",
     # A run that ends inside an epoch writes `last` and has nothing to compare for `best`.
     r"`ModelCheckpoint\(monitor=.*could not find the monitored key",
+    # Whoever leaves a callback out when resuming wants it so.
+    r"Be aware that when using `ckpt_path`",
     # Our sampler resumes, where Lightning asks the loader.
     r"You're resuming from a checkpoint that ended before the epoch ended",
     # The log of a training that resumes is kept, and written again at once.

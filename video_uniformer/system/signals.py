@@ -32,12 +32,15 @@ def ignore_group_signals() -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
-def obey_parent_alone() -> None:
+def obey_parent_alone(parent: int) -> None:
     """Ignore what is sent to a whole group, but end at a SIGTERM that the parent itself sends.
 
     For loader workers, which the parent ends so where they do not end by themselves. A thread waits
     for the signal, since only who waits is told the sender; where the system cannot tell (other
     than Linux), SIGTERM keeps its meaning.
+
+    Args:
+        parent: The parent's process number.
     """
     for number in TO_GROUP:
         if number != signal.SIGTERM:
@@ -45,7 +48,7 @@ def obey_parent_alone() -> None:
     if sys.platform != "linux":
         return
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-    threading.Thread(target=_end_when_told, args=(os.getppid(),), daemon=True).start()
+    threading.Thread(target=_end_when_told, args=(parent,), daemon=True).start()
 
 
 def _end_when_told(parent: int) -> None:

@@ -1,6 +1,7 @@
 """How checkpoints get to the disk: beside the old one, read back, then renamed; in a thread."""
 
 import errno
+import logging
 import shutil
 import zipfile
 from collections.abc import Mapping
@@ -10,12 +11,12 @@ from typing import Any, BinaryIO
 
 import torch
 from lightning.pytorch.plugins.io import TorchCheckpointIO
-from lightning.pytorch.utilities import rank_zero_warn
 from lightning_utilities.core.apply_func import apply_to_collection
 from torch import Tensor
 
 from video_uniformer.system.atomic import replacing_file
 
+_logger = logging.getLogger(__name__)
 _MOST_WAITING = 2  # best and last are saved at the same moment
 _MEGABYTE = 1_000_000
 
@@ -97,7 +98,7 @@ class CheckpointFiles(TorchCheckpointIO):
         name = _first_not_finite(checkpoint.get("state_dict", {}))
         self._is_refused = name is not None
         if name is not None:
-            rank_zero_warn(f"{path} is not written, as {name} is not finite")
+            _logger.warning("%s is not written, as %s is not finite", path, name)
             return
         try:
             write_checkpoint(checkpoint, path)

@@ -324,7 +324,8 @@ def _begin_worker(worker: int) -> None:
     # Where a server starts the workers, it is the server that they would end with.
     if multiprocessing.get_start_method() == "fork" and parent is not None and parent.pid:
         die_with_parent(parent.pid)
-    obey_parent_alone()
+    if parent is not None and parent.pid:
+        obey_parent_alone(parent.pid)
 
 
 def _num_processors() -> int:

@@ -143,7 +143,12 @@ def _how_far(saved: Saved) -> tuple[int, int, bool]:
 def _glance(path: Path) -> Saved:
     """Read all but the tensors."""
     try:
+        if path.is_file() and not zipfile.is_zipfile(path):
+            is_empty = path.stat().st_size == 0
+            raise _Unreadable("empty" if is_empty else "unreadable (no checkpoint, or cut short)")
         content = torch.load(path, mmap=True, map_location="cpu", weights_only=True)
+    except _Unreadable:
+        raise
     except Exception as error:  # a damaged file can lead PyTorch to any
         raise _Unreadable(_why(error)) from None
     if not isinstance(content, Mapping) or not content.get("optimizer_states"):

@@ -108,3 +108,17 @@ def test_training_that_is_left_alone_ends_with_the_handlers_it_found(tmp_path: P
     before = signal.getsignal(signal.SIGTERM)
     assert train(tmp_path).global_step == 4
     assert signal.getsignal(signal.SIGTERM) == before
+
+
+@pytest.mark.parametrize("names", [("SIGUSR1", "SIGTERM"), ("SIGTERM", "SIGUSR1")])
+def test_request_of_slurm_counts_where_several_signals_came(
+    names: tuple[str, str], tmp_path: Path
+) -> None:
+    with pytest.raises(Interrupted, match="stopped by SIGUSR1 after step 1"):
+        train(tmp_path, Sender(*names))
+
+
+def test_one_interrupt_after_another_signal_does_not_end_at_once(tmp_path: Path) -> None:
+    with pytest.raises(Interrupted, match="stopped by SIGTERM after step 1"):
+        train(tmp_path, Sender("SIGTERM", "SIGINT"))
+    assert (tmp_path / "last.ckpt").exists()

@@ -14,6 +14,9 @@ from video_uniformer.training.callbacks.last_checkpoint import LastCheckpoint
 from video_uniformer.training.checkpoint_files import CheckpointFiles
 from video_uniformer.training.loop_state import is_step_end
 
+# Which signal is told of several: SLURM's is the one to be answered, by the job's requeueing.
+_BY_WEIGHT = ("", "SIGINT", "SIGHUP", "SIGTERM", "SIGUSR1")
+
 
 class Interrupted(Exception):
     """A training has stopped as it was told to.
@@ -43,7 +46,8 @@ class Interruptions(Callback):
     """
 
     def __init__(self) -> None:
-        self._received = 0
+        self._received = 0  # the place of a signal in `_BY_WEIGHT`
+        self._num_interrupts = 0
         self._before: dict[int, Any] = {}
         self._agreement = Agreement()
 
@@ -88,13 +92,15 @@ class Interruptions(Callback):
         self._restore()
 
     def _remember(self, number: int, frame: FrameType | None) -> None:
-        if self._received and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        self._received = number
+        if number == signal.SIGINT:
+            self._num_interrupts += 1
+            if self._num_interrupts > 1:
+                raise KeyboardInterrupt
+        self._received = max(self._received, _BY_WEIGHT.index(signal.Signals(number).name))
 
     def _stop_if_told(self, trainer: Trainer) -> None:
-        number = self._agreement.largest(self._received)
-        if not number:
+        weight = self._agreement.largest(self._received)
+        if not weight:
             return
         path = None
         for callback in trainer.checkpoint_callbacks:
@@ -103,9 +109,11 @@ class Interruptions(Callback):
                 path = callback.path
         if isinstance(files := trainer.strategy.checkpoint_io, CheckpointFiles):
             files.wait()
+        # Launchers end the others when one process has ended: it is to have been written by then.
+        trainer.strategy.barrier("Interruptions")
         step = f"after step {trainer.global_step} of epoch {trainer.current_epoch}"
         place = f"in the validation {step}" if trainer.validating else step
-        raise Interrupted(number, path, place)
+        raise Interrupted(signal.Signals[_BY_WEIGHT[weight]], path, place)
 
     def _restore(self) -> None:
         for number, handler in self._before.items():

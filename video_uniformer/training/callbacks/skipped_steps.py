@@ -158,8 +158,14 @@ def describe(suspects: Sequence[Suspects]) -> str:
 
 
 def append_rows(path: Path, suspects: Sequence[Suspects], *, step: int, epoch: int) -> None:
-    """Add a skipped step to the CSV file, after what an earlier run of the folder left there."""
+    """Add a skipped step to the CSV file, after what an earlier run of the folder left there.
+
+    A training that goes on from before the step skips it again: it stands in the file already.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
+    known = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    if any(line.startswith(f"{step},{epoch},") for line in known):
+        return
     # Names that are not UTF-8 are told, with their odd bytes as \\udcXX.
     with path.open("a", newline="", encoding="utf-8", errors="backslashreplace") as file:
         rows = csv.writer(file)
