@@ -305,3 +305,22 @@ def test_checkpoint_of_an_earlier_release_is_gone_on_with(
     network = create_uniformer("test", num_classes=2)
     state = torch.load(last, weights_only=True)["state_dict"]
     assert len(state) == len(network.state_dict())
+
+
+@pytest.mark.slow
+def test_training_that_was_stopped_early_is_finished(
+    run: Run, tiny: Sequence[str], tmp_path: Path
+) -> None:
+    out = tmp_path / "early"
+    stop = "+callbacks.stop={_target_: lightning.pytorch.callbacks.EarlyStopping,"
+    stop += " monitor: val/loss, patience: 1, mode: max}"
+    command = (*tiny, stop, "optim.optimizer.lr_per_32_videos=1e-2", f"output_dir={out}")
+    assert run(main, *command, "trainer.max_epochs=30").status == 0
+    before = snapshot(out)
+    stopped_at = step_of(out / "checkpoints" / "last.ckpt")
+    assert stopped_at < 60
+    ran = run(main, *command, "trainer.max_epochs=30")
+    assert "is a finished training" in ran.out
+    assert snapshot(out) == before
+    ran = run(main, *command, "trainer.max_epochs=31")
+    assert f"going on from {out}/checkpoints/last.ckpt, step {stopped_at}" in ran.out

@@ -193,11 +193,11 @@ def test_checkpoint_tells_where_its_training_stands(tmp_path: Path) -> None:
         },
     }
     path = save(tmp_path / "a.ckpt", 7, 3, callbacks=callbacks, logged_rows=12)
-    assert read_saved(path) == (path, 7, 3, False, 0.75, 12)
+    assert read_saved(path) == (path, 7, 3, None, False, 0.75, 12)
 
 
 def test_checkpoint_of_before_these_things_were_saved_can_be_read(tmp_path: Path) -> None:
-    assert read_saved(save(tmp_path / "a.ckpt"))[3:] == (False, None, None)
+    assert read_saved(save(tmp_path / "a.ckpt"))[3:] == (None, False, None, None)
 
 
 def test_checkpoint_can_be_replaced_on_the_disk_once_it_is_read(tmp_path: Path) -> None:

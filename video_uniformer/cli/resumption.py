@@ -63,10 +63,11 @@ def is_finished(saved: "Saved", config: DictConfig) -> bool:
 
     by_epochs = _is_reached(config.trainer.max_epochs, saved.epochs_done)
     by_steps = _is_reached(config.trainer.max_steps, saved.step) and not saved.awaits_validation
-    if not by_epochs and not by_steps:
+    limits = config.trainer.max_epochs, config.trainer.max_steps
+    if not by_epochs and not by_steps and saved.stopped_within != limits:
         rank_zero_only(print)(f"going on from {saved.path}, step {saved.step}")
         return False
-    limit = "trainer.max_epochs" if by_epochs else "trainer.max_steps"
+    limit = "trainer.max_steps" if by_steps and not by_epochs else "trainer.max_epochs"
     score = "" if saved.best_score is None else f", best score {saved.best_score:.4f}"
     rank_zero_only(print)(
         f"{saved.path} is a finished training ({saved.epochs_done} epochs, {saved.step} steps"

@@ -51,7 +51,7 @@ def settle(loops: Mapping[str, Counters], trainer: Trainer) -> None:
     """
     fit = loops["fit_loop"]
     epoch, batches = fit["epoch_progress"], fit["epoch_loop.batch_progress"]
-    if epoch["current"]["processed"] > epoch["current"]["completed"]:
+    if epoch["current"]["processed"] == epoch["current"]["started"]:
         _finish_epoch(fit)
     elif validation_is_due(trainer):
         _await_validation(fit)

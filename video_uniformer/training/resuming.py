@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from lightning import Trainer
 
 from video_uniformer.description import Description
 from video_uniformer.training.loop_state import awaits_validation
 
 LOGGED = "logged_rows"  # in checkpoints: rows of the CSV log that belong to them
+STOPPED_WITHIN = "stopped_within"  # the limits of a training that ended before them by itself
 # Arguments of a network that may be changed in the middle of its training.
 _CHANGEABLE = frozenset(("drop_path_rate", "drop_rate", "checkpoint_blocks"))
 
@@ -24,6 +26,8 @@ class Saved(NamedTuple):
         path: The file.
         step: Optimiser steps that were taken.
         epochs_done: Epochs that were completed.
+        stopped_within: Largest numbers of epochs and steps of a training that has ended before
+            them, as early stopping has it; None if it has not.
         awaits_validation: Whether a validation follows its last step.
         best_score: Best value of the metric that was monitored, if there was one.
         num_logged: Rows of the CSV log that were there; None where the checkpoint does not say.
@@ -32,6 +36,7 @@ class Saved(NamedTuple):
     path: Path
     step: int
     epochs_done: int
+    stopped_within: tuple[int | None, int] | None
     awaits_validation: bool
     best_score: float | None
     num_logged: int | None
@@ -56,6 +61,11 @@ class _Unreadable(Exception):
 
 class _OfNoTraining(Exception):
     """Says what a file lacks that reads well."""
+
+
+def limits_of(trainer: Trainer) -> tuple[int | None, int]:
+    """The largest numbers of epochs and steps of a training."""
+    return trainer.max_epochs, trainer.max_steps
 
 
 def find_checkpoint(folder: Path) -> Found:
@@ -160,7 +170,8 @@ def _glance(path: Path) -> Saved:
     except (KeyError, TypeError, ValueError):
         raise _OfNoTraining("without the steps and epochs of a training") from None
     score, num_logged = _best_score(content), content.get(LOGGED)
-    return Saved(path, step, epochs_done, is_awaiting, score, num_logged)
+    stopped = content.get(STOPPED_WITHIN)
+    return Saved(path, step, epochs_done, stopped, is_awaiting, score, num_logged)
 
 
 def _best_score(content: Mapping[str, Any]) -> float | None:

@@ -19,7 +19,7 @@ from video_uniformer.training.loop_state import (
     settle,
     start_anew_at_epoch,
 )
-from video_uniformer.training.resuming import LOGGED
+from video_uniformer.training.resuming import LOGGED, STOPPED_WITHIN, limits_of
 
 _NOTHING, _SAVE, _FAIL = range(3)
 
@@ -60,6 +60,7 @@ class LastCheckpoint(Checkpoint):
         self._saved_at = 0.0
         self._saved_step = -1
         self._begins_with_validation = False
+        self._stopped_within: tuple[int | None, int] | None = None
         self._agreement = Agreement()
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
@@ -96,6 +97,8 @@ class LastCheckpoint(Checkpoint):
         """Have any checkpoint tell exactly where the training stands."""
         settle(checkpoint["loops"], trainer)
         logs = [logger for logger in trainer.loggers if isinstance(logger, CSVLog)]
+        if self._stopped_within is not None:
+            checkpoint[STOPPED_WITHIN] = self._stopped_within
         checkpoint[LOGGED] = logs[0].num_rows if logs else 0
 
     def on_train_batch_end(
@@ -109,6 +112,12 @@ class LastCheckpoint(Checkpoint):
             _end_with_failure(trainer)
         if decision == _SAVE:
             self.save_step(trainer)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Note that a training came to its end before its limits, as early stopping has it."""
+        if trainer.should_stop:
+            self._stopped_within = limits_of(trainer)
+            self.save(trainer)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save."""
