@@ -153,7 +153,7 @@ def test_resuming_gives_the_losses_of_an_uninterrupted_run(
     run: Run, tiny: Sequence[str], tmp_path: Path
 ) -> None:
     settings = ("trainer.max_epochs=4", "trainer.log_every_n_steps=1")
-    every_epoch = ("callbacks.best.filename='epoch={epoch}'", "+callbacks.best.save_top_k=-1")
+    every_epoch = ("callbacks.best.filename='epoch={epoch}'", "callbacks.best.save_top_k=-1")
     whole, rest = tmp_path / "whole", tmp_path / "rest"
     ran = run(training.main, *tiny, *settings, *every_epoch, f"output_dir={whole}")
     assert (ran.status, ran.err) == (0, "")

@@ -8,6 +8,7 @@ better half of the tokens, and one token that stands for the rest; then all are 
 Shape letters: B batch, N patch tokens, D dim, n tokens kept.
 """
 
+from contextlib import nullcontext
 from typing import NamedTuple
 
 import torch
@@ -67,7 +68,9 @@ def _affinity(query: Tensor, key: Tensor) -> Tensor:
     Logits of half precision would overflow, or be rounded by more than what tells tokens apart.
     """
     wide = torch.promote_types(query.dtype, torch.float32)
-    with torch.autocast(query.device.type, enabled=False):
+    device = query.device.type
+    has_autocast = torch.amp.is_autocast_available(device)  # tensors without data have none
+    with torch.autocast(device, enabled=False) if has_autocast else nullcontext():
         logits = query.to(wide) * query.shape[-1] ** -0.5 @ key.to(wide).transpose(-2, -1)
         return logits.softmax(-1)
 
