@@ -91,8 +91,10 @@ def test_training_without_a_last_checkpoint_says_that_it_keeps_none(tmp_path: Pa
 
 
 def test_second_interrupt_from_the_keyboard_ends_at_once(tmp_path: Path) -> None:
-    with pytest.raises(SystemExit):  # Lightning's, after a KeyboardInterrupt
+    with pytest.raises(SystemExit) as raised:
         train(tmp_path, Sender("SIGINT", "SIGINT"))
+    # By which the command tells it from other exits.
+    assert isinstance(raised.value.__context__, KeyboardInterrupt)
     assert not (tmp_path / "last.ckpt").exists()
 
 
