@@ -67,6 +67,7 @@ def _train(batch: dict[str, Any], folder: Path, *, is_guarded: bool) -> Sequence
     )
     trainer = lightning.Trainer(
         accelerator="cpu",
+        default_root_dir=folder,
         max_epochs=1,
         gradient_clip_val=20.0,
         logger=False,
