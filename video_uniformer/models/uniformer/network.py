@@ -26,6 +26,7 @@ from video_uniformer.models.heads.classification import (
 from video_uniformer.models.uniformer.blocks import DividedBlock
 from video_uniformer.models.uniformer.hourglass import Ranking
 from video_uniformer.models.uniformer.layers import BATCH_NORM, MEMORY_FORMAT
+from video_uniformer.models.uniformer.mix_token import MixedLogits, TokenBox, unmix
 from video_uniformer.models.uniformer.stages import StageOptions, build_stages, run_stages
 from video_uniformer.models.uniformer.timm_protocol import TimmProtocol
 from video_uniformer.models.uniformer.variants import Variant, find_variant
@@ -171,6 +172,20 @@ class UniFormer(TimmProtocol, Described, Foldable):
         """
         maps, ranking = run_stages(self.stages, x, self.ndim, self.in_chans)
         return self._auxiliary(self.norm(maps[-1]), ranking)
+
+    def forward_mixed(self, x: Tensor, box: TokenBox) -> MixedLogits:
+        """What a network with token labels is trained on; `box` is of the map after the stem.
+
+        Raises:
+            ValueError: the network has no classifier of tokens.
+        """
+        if not isinstance(self.head, TokenLabelHead):
+            raise ValueError("token_labels is False, expected a network with a token classifier")
+        maps, _ = run_stages(self.stages, x, self.ndim, self.in_chans, mixed=box)
+        logits, token_logits = self.head.forward_auxiliary(self.norm(maps[-1]))
+        rows, columns = maps[-1].shape[-2:]
+        last_box, size = box.on_last_map(), (rows, columns)
+        return MixedLogits(logits, unmix(token_logits, last_box, size), last_box, size)
 
     def forward(self, x: Tensor) -> Tensor | tuple[Tensor, Tensor]:
         """Logits (B, K) of clips (B, 3, T, H, W) or images (B, 3, H, W).

@@ -11,6 +11,7 @@ from video_uniformer.models.recompute import run_block
 from video_uniformer.models.uniformer.blocks import DividedBlock, GlobalBlock, LocalBlock
 from video_uniformer.models.uniformer.hourglass import HourglassBlock, Ranking, pool_scores
 from video_uniformer.models.uniformer.layers import MEMORY_FORMAT, ConvEmbed, ConvStem, PatchEmbed
+from video_uniformer.models.uniformer.mix_token import TokenBox, swap
 from video_uniformer.models.uniformer.variants import ATTENTIONS, Variant
 
 # What these ask of shapes only a tensor can answer: `torch.fx` calls them as they are.
@@ -39,9 +40,13 @@ class Stage(nn.Module):
         self.blocks = nn.ModuleList(blocks)
         self.num_checkpointed = num_checkpointed
 
-    def forward(self, x: Tensor, ranking: Ranking | None = None) -> tuple[Tensor, Ranking | None]:
-        """Map (B, C, ...) -> (B, D, ...)."""
+    def forward(
+        self, x: Tensor, ranking: Ranking | None = None, mixed: TokenBox | None = None
+    ) -> tuple[Tensor, Ranking | None]:
+        """Map (B, C, ...) -> (B, D, ...); its cells in `mixed` come from the batch in reverse."""
         x = self.patch_embed(x)
+        if mixed is not None:
+            x = swap(x, mixed)
         for number, block in enumerate(self.blocks):
             x = run_block(block, x, recompute=self.training and number < self.num_checkpointed)
         return x, ranking
@@ -94,7 +99,12 @@ class HourglassStage(nn.Module):
 
 
 def run_stages(
-    stages: Iterable[nn.Module], x: Tensor, ndim: int, in_chans: int = 3
+    stages: Iterable[nn.Module],
+    x: Tensor,
+    ndim: int,
+    in_chans: int = 3,
+    *,
+    mixed: TokenBox | None = None,
 ) -> tuple[list[Tensor], Ranking | None]:
     """The map after each stage, finest first, and the last ranking (light networks only).
 
@@ -103,6 +113,7 @@ def run_stages(
         x: (B, C, T, H, W) or (B, C, H, W).
         ndim: 3 for videos, 2 for images.
         in_chans: Channels C of the input.
+        mixed: Cells of the map after the stem that are taken from the batch in reverse.
 
     Raises:
         ValueError: `x` is of another shape, too small, or not of floating point.
@@ -111,8 +122,9 @@ def run_stages(
     x = x.contiguous(memory_format=MEMORY_FORMAT[ndim])
     maps: list[Tensor] = []
     ranking: Ranking | None = None
-    for stage in stages:
-        x, ranking = stage(x, ranking)
+    for number, stage in enumerate(stages):
+        is_mixed = mixed is not None and number == 0
+        x, ranking = stage(x, ranking, mixed) if is_mixed else stage(x, ranking)
         maps.append(x)
     return maps, ranking
 
