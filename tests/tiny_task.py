@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader
 from video_uniformer import ClipSpec, create_uniformer
 from video_uniformer.outcomes import OK, SKIPPED
 from video_uniformer.training.optim import adamw, warmup_cosine
-from video_uniformer.training.tasks.classification import VideoClassification
+from video_uniformer.training.tasks.classification import Classification
 
 CLIP = ClipSpec(num_frames=2, stride=1, size=32, num_clips=2)
 
@@ -53,13 +53,13 @@ class Data(lightning.LightningDataModule):
     val_dataloader = test_dataloader = train_dataloader
 
 
-def make_task(network: nn.Module | None = None, **settings: Any) -> VideoClassification:
+def make_task(network: nn.Module | None = None, **settings: Any) -> Classification:
     torch.manual_seed(1)
-    return VideoClassification(
+    return Classification(
         create_uniformer("test", num_classes=2) if network is None else network,
         optimizer=partial(adamw, lr_per_32_videos=1e-2, batch_size=2),
         schedule=partial(warmup_cosine, warmup_epochs=0),
-        clip=CLIP,
+        input=CLIP,
         **settings,
     )
 

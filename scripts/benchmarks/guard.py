@@ -13,8 +13,8 @@ from benchmarks.timing import Pair, Runner
 from video_uniformer.clip import ClipSpec
 from video_uniformer.data.annotations import Annotations, Sample
 from video_uniformer.data.decoding.guard.deadline import DecodeGuard
+from video_uniformer.data.policy import BadSamplePolicy
 from video_uniformer.data.video.dataset import VideoDataset
-from video_uniformer.data.video.policy import BadVideoPolicy
 from video_uniformer.data.video.reader import VideoReader
 from video_uniformer.data.video.sampling import Sampler, eval_sampler, train_sampler
 from video_uniformer.data.video.train_transforms import train_transform
@@ -65,7 +65,7 @@ def _pair(
 ) -> Pair:
     guarded, direct = (_dataset(path, decoder, sampler, transform) for _ in range(2))
     guard = DecodeGuard(60)
-    guarded.reader = VideoReader(BadVideoPolicy(), decoder, opener=guard.open)
+    guarded.reader = VideoReader(BadSamplePolicy(), decoder, opener=guard.open)
     if not torch.equal(guarded[0]["video"], direct[0]["video"]):
         raise ValueError(f"the clips of a guarded data set are others, {task}")
     name = OURS[decoder]

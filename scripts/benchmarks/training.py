@@ -21,7 +21,7 @@ from video_uniformer.training.callbacks.optimizer_settings import OptimizerSetti
 from video_uniformer.training.callbacks.step_seeds import StepSeeds
 from video_uniformer.training.checkpoint_files import CheckpointFiles
 from video_uniformer.training.optim import adamw, warmup_cosine
-from video_uniformer.training.tasks.classification import VideoClassification
+from video_uniformer.training.tasks.classification import Classification
 
 # One epoch of `experiment=motions`.
 NUM_STEPS, BATCH_SIZE, NUM_CLASSES = 62, 32, 10
@@ -59,11 +59,11 @@ def training_pairs(folder: Path) -> list[Pair]:
 
 def _train(batch: dict[str, Any], folder: Path, *, is_guarded: bool) -> Sequence[torch.Tensor]:
     torch.manual_seed(1)
-    task = VideoClassification(
+    task = Classification(
         create_uniformer("tiny", num_classes=NUM_CLASSES, drop_path_rate=0.0),
         optimizer=partial(adamw, lr_per_32_videos=2e-3, batch_size=BATCH_SIZE),
         schedule=partial(warmup_cosine, warmup_steps=2),
-        clip=CLIP,
+        input=CLIP,
     )
     trainer = lightning.Trainer(
         accelerator="cpu",

@@ -60,7 +60,7 @@ BAD_VIDEOS = [
 
 
 @pytest.mark.parametrize(("damage", "num_workers", "reason"), BAD_VIDEOS)
-def test_training_names_a_bad_video(
+def test_training_names_a_bad_sample(
     damage: Callable[[Path], None],
     num_workers: int,
     reason: str,
@@ -75,7 +75,7 @@ def test_training_names_a_bad_video(
 
 
 @pytest.mark.parametrize(("damage", "num_workers", "reason"), BAD_VIDEOS)
-def test_testing_names_a_bad_video(
+def test_testing_names_a_bad_sample(
     damage: Callable[[Path], None],
     num_workers: int,
     reason: str,

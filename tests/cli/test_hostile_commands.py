@@ -52,16 +52,16 @@ def manifest(corpus: list[HostileFile], scan_folder: Path, run: Run) -> Path:
     return scan_folder / "manifest.csv"
 
 
-def over_all(manifest: Path, tiny: Sequence[str], on_bad_video: str) -> list[str]:
+def over_all(manifest: Path, tiny: Sequence[str], on_bad_sample: str) -> list[str]:
     return [
         *(option for option in tiny if not option.startswith("data")),
         "data=manifest",
         f"data.root={manifest.parent}",
         "data.batch_size=8",
         "data.num_workers=2",
-        f"data.bad_videos.on_bad_video={on_bad_video}",
-        "data.bad_videos.budget=1",
-        f"data.bad_videos.deadline_seconds={DEADLINE}",
+        f"data.bad_samples.on_bad_sample={on_bad_sample}",
+        "data.bad_samples.budget=1",
+        f"data.bad_samples.deadline_seconds={DEADLINE}",
     ]
 
 
@@ -91,16 +91,16 @@ def test_scan_has_a_row_for_every_file(manifest: Path, corpus: list[HostileFile]
     assert found >= {str(file.path) for file in corpus if file.is_bad}
 
 
-@pytest.mark.parametrize("on_bad_video", ["skip", "salvage"])
+@pytest.mark.parametrize("on_bad_sample", ["skip", "salvage"])
 def test_training_and_test_account_for_every_file(
-    on_bad_video: str,
+    on_bad_sample: str,
     manifest: Path,
     corpus: list[HostileFile],
     run: Run,
     tiny: Sequence[str],
     tmp_path: Path,
 ) -> None:
-    options, out = over_all(manifest, tiny, on_bad_video), tmp_path / "out"
+    options, out = over_all(manifest, tiny, on_bad_sample), tmp_path / "out"
     ran = run(training.main, *options, f"output_dir={out}")
     assert ran.status == 0, ran.err
     checkpoint = out / "checkpoints" / "last.ckpt"

@@ -101,5 +101,5 @@ def test_report_on_no_video_is_refused(tmp_path: Path) -> None:
     skipped = torch.full((6,), SKIPPED)
     scores = torch.full((6, 3), math.nan)
     table = ScoreTable(torch.arange(6), torch.zeros(6).long(), scores, skipped, ("bad",) * 6)
-    with pytest.raises(ValueError, match="evaluated 0 of 6 videos"):
+    with pytest.raises(ValueError, match="evaluated 0 of 6 samples"):
         write_report(tmp_path, table, paths=[Path("a.mp4")] * 6, labels=LABELS, class_names=NAMES)

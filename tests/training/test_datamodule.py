@@ -14,11 +14,12 @@ from torch import Tensor
 
 from video_uniformer import ClipSpec
 from video_uniformer.data.annotations import read_class_names, read_list
+from video_uniformer.data.policy import BadSamplePolicy
 from video_uniformer.data.video.dataset import VideoDataset
-from video_uniformer.data.video.policy import BadVideoPolicy
 from video_uniformer.data.video.sampling import train_sampler
 from video_uniformer.data.video.train_transforms import train_transform
-from video_uniformer.training.datamodule import DataModule, EpochSampler
+from video_uniformer.training.datamodule import DataModule
+from video_uniformer.training.epoch_sampler import EpochSampler
 
 CLIP = ClipSpec(num_frames=2, stride=2, size=32)
 
@@ -135,7 +136,7 @@ def test_training_batch_is_divided_among_the_batches_of_a_step(tmp_path: Path) -
 @pytest.mark.parametrize("value", [0, "abc", 2.0])
 @pytest.mark.parametrize("name", ["batch_size", "eval_batch_size"])
 def test_batch_of_no_video_is_refused(name: str, value: Any, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=f"data.{name} is {value!r}, expected at least 1 video"):
+    with pytest.raises(ValueError, match=f"data.{name} is {value!r}, expected at least 1"):
         make(tmp_path, **{name: value})
 
 
@@ -154,7 +155,7 @@ def test_accumulating_no_batch_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("world_size", [1, 2])
 def test_batch_that_cannot_be_filled_is_refused(world_size: int, tmp_path: Path) -> None:
     datamodule = on_device(make(tmp_path, batch_size=8), 0, world_size)
-    message = f"data.batch_size is 8 for {world_size} device.* and 7 training videos, expected at "
+    message = f"data.batch_size is 8 for {world_size} device.* and 7 training samples, expected at "
     with pytest.raises(ValueError, match=message):
         datamodule.train_dataloader()
 
@@ -200,7 +201,7 @@ STATE = {
     "data.batch_size": 2,
     "trainer.accumulate_grad_batches": 1,
     "seed": 0,
-    "the number of training videos": 7,
+    "the number of training samples": 7,
     "the list of class names": ["a", "b"],
 }
 
@@ -216,7 +217,7 @@ def resumed(datamodule: DataModule, epoch: int, batches: int) -> DataModule:
         ("data.batch_size", 4, "data.batch_size is 2, expected 4 as when this training began"),
         ("trainer.accumulate_grad_batches", 2, "accumulate_grad_batches is 1, expected 2 as"),
         ("seed", 3, "seed is 0, expected 3 as"),
-        ("the number of training videos", 9, "number of training videos is 7, expected 9 as"),
+        ("the number of training samples", 9, "number of training samples is 7, expected 9 as"),
         (
             "the list of class names",
             ["a", "c", "b"],
@@ -341,15 +342,15 @@ def test_workers_are_shared_among_the_devices_of_a_machine(
 def test_each_data_set_gets_the_policy_of_its_split(tmp_path: Path) -> None:
     given = {}
 
-    def keep(split: str, *, bad_videos: BadVideoPolicy, **_: Any) -> Numbers:
-        given[split] = bad_videos.on_bad_video
+    def keep(split: str, *, bad_samples: BadSamplePolicy, **_: Any) -> Numbers:
+        given[split] = bad_samples.on_bad_sample
         return Numbers(7)
 
     datamodule = DataModule(
         root=tmp_path,
         datasets={split: partial(keep, split) for split in ("train", "val", "test")},
         batch_size=2,
-        bad_videos=BadVideoPolicy("skip", in_training="substitute"),
+        bad_samples=BadSamplePolicy("skip", in_training="substitute"),
     )
     for split in ("train", "val", "test"):
         datamodule.dataset(split)
@@ -357,8 +358,8 @@ def test_each_data_set_gets_the_policy_of_its_split(tmp_path: Path) -> None:
 
 
 def test_substitutes_in_evaluation_are_refused_at_the_start(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="on_bad_video is 'substitute' for 'val', where a video"):
-        make(tmp_path, bad_videos=BadVideoPolicy("substitute"))
+    with pytest.raises(ValueError, match="on_bad_sample is 'substitute' for 'val', where a video"):
+        make(tmp_path, bad_samples=BadSamplePolicy("substitute"))
 
 
 @pytest.fixture

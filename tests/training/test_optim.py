@@ -1,6 +1,8 @@
 """The published schedule, parameter groups and batch/learning-rate rule."""
 
+import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +11,7 @@ from torch import nn
 from torch.optim import SGD, AdamW
 
 from video_uniformer import create_uniformer
-from video_uniformer.training.optim import adamw, warmup_cosine, warmup_cosine_lr
+from video_uniformer.training.optim import adamw, epoch_cosine, warmup_cosine, warmup_cosine_lr
 
 # (peak, epochs, warm-up) and the rate at fractional epochs: training_video.md, section 1.
 CHECK_VALUES = [
@@ -204,3 +206,109 @@ def test_step_on_cuda_is_fused_and_leaves_unscaling_to_the_trainer(device: str) 
     assert {bool(group["fused"]) for group in optimizer.param_groups} == {device == "cuda"}
     # Lightning refuses to clip the gradients of an optimiser that is said to unscale them.
     assert not optimizer._step_supports_amp_scaling
+
+
+IMAGES = json.loads((Path(__file__).parents[1] / "golden" / "image_training.json").read_text())
+SCHEDULES = {
+    "standard_1e-3": (1e-3, 300, {"lags": True}),
+    "token_label_1.6e-3": (1.6e-3, 310, {"cooldown_epochs": 10}),
+    "light_xxs_3.2e-3": (3.2e-3, 600, {"lags": True, "warmup_epochs": 30}),
+}
+
+
+def rates_of_epochs(name: str, steps_per_epoch: float) -> dict[int, float]:
+    """The golden epochs' rates, each at a step in the middle of the epoch."""
+    peak, num_epochs, settings = SCHEDULES[name]
+    optimizer = SGD([nn.Parameter(torch.zeros(1))], lr=peak)
+    schedule = epoch_cosine(
+        optimizer,
+        total_steps=num_epochs * steps_per_epoch,
+        steps_per_epoch=steps_per_epoch,
+        **settings,  # type: ignore[arg-type]
+    )
+    return {
+        int(epoch): peak * schedule.lr_lambdas[0](int((int(epoch) + 0.5) * steps_per_epoch))
+        for epoch, rate in IMAGES["rates"][name].items()
+        if rate is not None
+    }
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+@pytest.mark.parametrize("steps_per_epoch", [1251, 4, 2.5])
+def test_rate_of_an_epoch_is_the_official_one(name: str, steps_per_epoch: float) -> None:
+    official = {int(e): rate for e, rate in IMAGES["rates"][name].items() if rate is not None}
+    assert rates_of_epochs(name, steps_per_epoch) == pytest.approx(official, rel=1e-7)
+
+
+def test_rate_changes_with_the_epoch_alone() -> None:
+    optimizer = SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
+    schedule = epoch_cosine(optimizer, total_steps=60, steps_per_epoch=3, warmup_epochs=2)
+    factors = [schedule.lr_lambdas[0](step) for step in range(60)]
+    assert all(len(set(factors[i : i + 3])) == 1 for i in range(0, 60, 3))
+    assert len(set(factors)) == 20
+
+
+def test_constant_rate_is_its_own_end() -> None:
+    optimizer = SGD([nn.Parameter(torch.zeros(1))], lr=5e-6)
+    schedule = epoch_cosine(
+        optimizer, total_steps=60, steps_per_epoch=1, warmup_epochs=0, end_lr=1e-5
+    )
+    assert {schedule.lr_lambdas[0](step) for step in range(60)} == {1.0}
+
+
+def test_long_warm_up_of_epochs_is_shortened(caplog: pytest.LogCaptureFixture) -> None:
+    optimizer = SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
+    epoch_cosine(optimizer, total_steps=30, steps_per_epoch=3, warmup_epochs=10)
+    assert "warm-up of 10 epochs (warmup_epochs) does not fit" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["warmup_epochs", "cooldown_epochs"])
+@pytest.mark.parametrize("value", [-1, 0.5])
+def test_odd_number_of_epochs_is_refused(name: str, value: float) -> None:
+    optimizer = SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
+    with pytest.raises(ValueError, match=f"{name} is {value}, expected a whole number >= 0"):
+        epoch_cosine(optimizer, total_steps=9, steps_per_epoch=3, **{name: value})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", sorted(IMAGES["groups"]))
+def test_groups_of_image_networks_are_the_official_ones(name: str) -> None:
+    arguments = {
+        "uniformer_small": {"variant": "small"},
+        "uniformer_base_ls": {"variant": "base", "layer_scale": 1e-6},
+        "uniformer_xxs": {"variant": "xxs"},
+        "tl_small": {"variant": "small", "token_labels": True},
+        "tl_large_ls": {"variant": "large", "token_labels": True},
+    }[name]
+    with torch.device("meta"):
+        network = create_uniformer(ndim=2, **arguments)  # type: ignore[call-overload]
+    decayed, spared = adamw(network, lr=1.0, batch_size=1).param_groups
+    assert IMAGES["groups"][name] == {
+        "decayed_tensors": len(decayed["params"]),
+        "decayed_elements": sum(p.numel() for p in decayed["params"]),
+        "spared_tensors": len(spared["params"]),
+        "spared_elements": sum(p.numel() for p in spared["params"]),
+    }
+
+
+@pytest.mark.parametrize(
+    ("rates", "expected"),
+    [
+        ({"lr_per_32_videos": 1e-4}, 1.6e-3),
+        ({"lr_per_512_images": 5e-4}, 5e-4),
+        ({"lr": 3e-3}, 3e-3),
+    ],
+)
+def test_rate_scales_with_the_batch_as_its_name_says(
+    rates: dict[str, float], expected: float
+) -> None:
+    optimizer = adamw(nn.Linear(2, 2), batch_size=512, **rates)  # type: ignore[arg-type]
+    assert optimizer.param_groups[0]["lr"] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("rates", "told"),
+    [({}, "none"), ({"lr": 1.0, "lr_per_512_images": 2.0}, "lr_per_512_")],
+)
+def test_no_or_several_rates_are_refused(rates: dict[str, float], told: str) -> None:
+    with pytest.raises(ValueError, match=f"given learning rates: {told}.*; expected one of lr_per"):
+        adamw(nn.Linear(2, 2), batch_size=4, **rates)  # type: ignore[arg-type]

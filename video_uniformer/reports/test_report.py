@@ -25,22 +25,22 @@ def write_report(
 ) -> list[Path]:
     """Write `metrics.json`, `scores.csv`, `classes.csv`, `confusion.csv` and `confusion.png`.
 
-    All rest on the videos that could be evaluated; `metrics.json` says how many of how many these
-    are, `classes.csv` says it of each class, and `scores.csv` has a row for every listed video,
+    All rest on the samples that could be evaluated; `metrics.json` says how many of how many these
+    are, `classes.csv` says it of each class, and `scores.csv` has a row for every listed sample,
     with its status and what is wrong.
 
     Args:
         folder: Made when absent.
-        table: The scores of all videos.
-        paths: Path of each listed video, by `video_index`.
-        labels: Class of each listed video.
+        table: The scores of all samples.
+        paths: Path of each listed sample, by its place.
+        labels: Class of each listed sample.
         class_names: K names.
 
     Returns:
         The files written.
 
     Raises:
-        ValueError: no video was evaluated.
+        ValueError: no sample was evaluated.
     """
     folder.mkdir(parents=True, exist_ok=True)
     evaluated = table.evaluated()
@@ -55,12 +55,12 @@ def write_report(
     _write_classes(files[2], counts, Counter(labels), class_names)
     rows = [[name, *row] for name, row in zip(class_names, counts.tolist(), strict=True)]
     _write_csv(files[3], [["label \\ predicted", *class_names], *rows])
-    title = f"evaluated {len(evaluated.label)} of {len(paths)} videos"
+    title = f"evaluated {len(evaluated.label)} of {len(paths)} samples"
     return [*files, _draw_confusion(folder / "confusion.png", counts, class_names, title)]
 
 
 def _write_metrics(path: Path, table: ScoreTable, num_listed: int) -> None:
-    """The numbers of videos and the metrics over those evaluated, six decimals each."""
+    """The numbers of samples and the metrics over those evaluated, six decimals each."""
     metrics = {name: round(float(value), 6) for name, value in table.summary().items()}
     numbers = {"evaluated": len(table.evaluated().label), "listed": num_listed}
     content = json.dumps({**numbers, **metrics}, indent=2)
@@ -73,15 +73,15 @@ def _write_scores(
     listed: Sequence[tuple[Path, str]],
     class_names: Sequence[str],
 ) -> None:
-    """One row per listed video: its account, then the probability of every class.
+    """One row per listed sample: its account, then the probability of every class.
 
-    Videos that were skipped have no answer, and neither have those that a run was too short for.
+    Samples that were skipped have no answer, and neither have those that a run was too short for.
     """
     head = ["path", "label", "predicted", "correct", "status", "reason"]
     rows: dict[int, list[object]] = {
-        index: [*video, "", "", "not reached", ""] for index, video in enumerate(listed)
+        index: [*sample, "", "", "not reached", ""] for index, sample in enumerate(listed)
     }
-    columns = (table.video_index, table.label, table.scores.argmax(1), table.status)
+    columns = (table.sample_index, table.label, table.scores.argmax(1), table.status)
     numbers = zip(*(column.tolist() for column in columns), strict=True)
     probabilities = table.scores.softmax(1).tolist()
     for number, problem, row in zip(numbers, table.problem, probabilities, strict=True):
@@ -103,9 +103,9 @@ def _fill(row: list[object], class_names: Sequence[str]) -> list[object]:
 def _write_classes(
     path: Path, counts: np.ndarray, listed: Counter[int], class_names: Sequence[str]
 ) -> None:
-    """One row per class: videos evaluated, listed and answered correctly, and the accuracy.
+    """One row per class: samples evaluated, listed and answered correctly, and the accuracy.
 
-    The accuracy of a class none of whose videos was evaluated stays empty.
+    The accuracy of a class none of whose samples was evaluated stays empty.
     """
     rows: list[list[object]] = [["class", "evaluated", "listed", "correct", "top1"]]
     for index, name in enumerate(class_names):
@@ -122,7 +122,7 @@ def _write_csv(path: Path, rows: Sequence[Sequence[object]]) -> None:
 
 
 def _draw_confusion(path: Path, counts: np.ndarray, class_names: Sequence[str], title: str) -> Path:
-    """Share of each class's videos per prediction, as a picture; few classes get names."""
+    """Share of each class's samples per prediction, as a picture; few classes get names."""
     num_classes = len(class_names)
     share = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     side = min(max(4.0, 2 + 0.45 * num_classes), 16)
@@ -141,7 +141,7 @@ def _plot_share(
     figure = Figure(figsize=(side + 1, side), layout="constrained")
     axes = figure.add_subplot()
     image = axes.imshow(share, vmin=0, vmax=1, cmap="Blues")
-    figure.colorbar(image, ax=axes, label="share of the class's videos", shrink=0.8)
+    figure.colorbar(image, ax=axes, label="share of the class's samples", shrink=0.8)
     axes.set(xlabel="predicted", ylabel="label")
     if num_classes <= 60:
         ticks = range(num_classes)

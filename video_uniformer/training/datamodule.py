@@ -3,8 +3,7 @@
 import multiprocessing
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import islice
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,7 +12,8 @@ from lightning import LightningDataModule
 from torch.utils.data import DataLoader, DistributedSampler, Sampler
 
 from video_uniformer.system.signals import die_with_parent, obey_parent_alone
-from video_uniformer.training.callbacks.bad_videos import Policy
+from video_uniformer.training.callbacks.bad_samples import Policy
+from video_uniformer.training.epoch_sampler import EpochSampler
 from video_uniformer.training.loop_state import position
 
 
@@ -23,84 +23,37 @@ class ClassData(Protocol):
     class_names: list[str]
 
     def __len__(self) -> int:
-        """Number of videos."""
+        """Number of samples."""
 
     def __getitem__(self, index: Any) -> dict[str, torch.Tensor]:
         """One sample."""
 
 
-class EpochSampler(DistributedSampler[Any]):
-    """torch's `DistributedSampler` over whole optimiser steps, giving (index, epoch).
-
-    An item thus knows its epoch: persistent workers hold a copy of the data set, which an epoch set
-    on it would never reach. The items that make up a step do not depend on the number of processes.
-
-    Args:
-        dataset: Only its length counts.
-        world_size: Number of processes.
-        rank: Which of them this is.
-        seed: Seed of the order.
-        step_size: Items of a step over all processes, a multiple of their number; what does not
-            fill a step at the end of an epoch is left out.
-        start: Epoch, and items of it that this process has had already: a training that resumes
-            goes on there, and nothing is read to get there.
-    """
-
-    def __init__(
-        self,
-        dataset: ClassData,
-        *,
-        world_size: int,
-        rank: int,
-        seed: int,
-        step_size: int,
-        start: tuple[int, int] = (0, 0),
-    ) -> None:
-        super().__init__(
-            dataset,  # type: ignore[arg-type]
-            num_replicas=world_size,
-            rank=rank,
-            shuffle=True,
-            seed=seed,
-            drop_last=True,
-        )
-        self.total_size = len(dataset) // step_size * step_size
-        self.num_samples = self.total_size // world_size
-        self._start = start
-        # Lightning asks for the first items before it tells the epoch.
-        self.epoch = start[0]
-
-    def __iter__(self) -> Iterator[Any]:
-        """This process's items of the current epoch, but those that it has had."""
-        epoch, skipped = self.epoch, 0
-        if epoch == self._start[0]:
-            skipped = self._start[1]
-        return ((index, epoch) for index in islice(super().__iter__(), skipped, None))
-
-
 class DataModule(LightningDataModule):
     """Build the data sets when a stage needs them, and deal them out to the devices.
 
-    Training shuffles and drops an incomplete batch. Validation and test go through every video; a
+    Training shuffles and drops an incomplete batch. Validation and test go through every sample; a
     few may be dealt out twice so that every process gets as many, and the task counts them once.
 
     Args:
         root: Folder of the data; relative paths start here.
         datasets: For each of "train", "val" and "test" (the final, multi-view test), a function
-            (root=, decoder=, class_names=, bad_videos=) -> data set.
-        batch_size: Training videos per optimiser step, over all devices and over the batches whose
+            (root=, class_names=, bad_samples=, decoder= unless that is None) -> data set.
+        batch_size: Training samples per optimiser step, over all devices and over the batches whose
             gradients the trainer accumulates: a multiple of both together.
-        eval_batch_size: Videos per device and step in validation and test.
+        eval_batch_size: Samples per device and step in validation and test.
         num_workers: Loader processes per device; None: as many as there are processors for each
             device of the machine, up to 8.
-        decoder: Decoder of the videos.
+        decoder: Decoder of the videos; None for data sets without, as those of pictures.
         num_classes: Classes that the data must have, or None to count them.
         class_names: Names in the order of the labels, or a function (root=) -> names; None, or a
             function that gives None, takes the training data's.
         prepare: Makes or fetches the data in `root` before anything else, or None.
-        bad_videos: What to do with videos that cannot be read; each data set gets the policy of its
-            split. None raises at the first.
+        bad_samples: What to do with samples that cannot be read; each data set gets the policy of
+            its split. None raises at the first.
         collate: Makes a batch of a list of samples; None stacks them, as torch does.
+        num_repeats: Copies of a training sample in a step, each augmented for itself, for as many
+            fewer samples an epoch; see `EpochSampler`.
 
     Raises:
         ValueError: a folder is missing, a batch cannot be filled, classes disagree, or bad videos
@@ -115,29 +68,31 @@ class DataModule(LightningDataModule):
         batch_size: int,
         eval_batch_size: int = 8,
         num_workers: int | None = None,
-        decoder: str = "auto",
+        decoder: str | None = "auto",
         num_classes: int | None = None,
         class_names: Sequence[str] | Callable[..., Sequence[str] | None] | None = None,
         prepare: Callable[[Path], None] | None = None,
-        bad_videos: Policy | None = None,
+        bad_samples: Policy | None = None,
         collate: Callable[[list[Any]], Any] | None = None,
+        num_repeats: int = 1,
     ) -> None:
         super().__init__()
-        for name, value in {"batch_size": batch_size, "eval_batch_size": eval_batch_size}.items():
+        counts = {"batch_size": batch_size, "eval_batch_size": eval_batch_size}
+        for name, value in {**counts, "num_repeats": num_repeats}.items():
             if type(value) is not int or value < 1:
-                raise ValueError(f"data.{name} is {value!r}, expected at least 1 video")
+                raise ValueError(f"data.{name} is {value!r}, expected at least 1")
         if num_workers is not None and (type(num_workers) is not int or num_workers < 0):
             raise ValueError(
                 f"data.num_workers is {num_workers!r}, expected a whole number >= 0, or null"
             )
         self.root = Path(root)
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
-        self.num_workers = num_workers
+        self.num_workers, self.num_repeats = num_workers, num_repeats
         self.decoder, self.num_classes = decoder, num_classes
         self._class_names = class_names
         self._builders = dict(datasets)
-        self.bad_videos = bad_videos
-        self._policies = {split: bad_videos and bad_videos.for_split(split) for split in datasets}
+        self.bad_samples = bad_samples
+        self._policies = {split: bad_samples and bad_samples.for_split(split) for split in datasets}
         self._prepare = prepare
         self._collate = collate
         self._datasets: dict[str, ClassData] = {}
@@ -174,7 +129,7 @@ class DataModule(LightningDataModule):
         return self._datasets[split]
 
     def train_dataloader(self) -> DataLoader[Any]:
-        """Shuffled batches, which of all devices make up `batch_size` videos in each step."""
+        """Shuffled batches, which of all devices make up `batch_size` samples in each step."""
         dataset = self.dataset("train")
         world_size, rank = self._world()
         num_batches = self._num_accumulated()
@@ -193,7 +148,7 @@ class DataModule(LightningDataModule):
         if len(dataset) < self.batch_size:
             raise ValueError(
                 f"data.batch_size is {self.batch_size} for {devices} and {len(dataset)} training "
-                f"videos, expected at most {len(dataset) // num_parts * num_parts}"
+                f"samples, expected at most {len(dataset) // num_parts * num_parts}"
             )
         per_batch = self.batch_size // num_parts
         epoch, batch = self._start
@@ -203,6 +158,7 @@ class DataModule(LightningDataModule):
             rank=rank,
             seed=_seed(),
             step_size=self.batch_size,
+            num_repeats=self.num_repeats,
             start=(epoch, batch * per_batch),
         )
         return self._loader(dataset, sampler, per_batch, drop_last=True)
@@ -222,7 +178,7 @@ class DataModule(LightningDataModule):
         if not state_dict:
             return
         for name, value in self._settings().items():
-            before = state_dict[name]
+            before = state_dict.get(name, value)  # earlier releases had other names
             if before != value:
                 raise ValueError(
                     f"{name} is {_short(value, before)}, expected {_short(before, value)} as when "
@@ -232,12 +188,12 @@ class DataModule(LightningDataModule):
         self._start = epoch, batch
 
     def _settings(self) -> dict[str, Any]:
-        """What the order of the videos, and the meaning of the outputs, rest on."""
+        """What the order of the samples, and the meaning of the outputs, rest on."""
         return {
             "data.batch_size": self.batch_size,
             "trainer.accumulate_grad_batches": self._num_accumulated(),
             "seed": _seed(),
-            "the number of training videos": len(self.dataset("train")),
+            "the number of training samples": len(self.dataset("train")),
             "the list of class names": list(self.class_names),
         }
 
@@ -245,11 +201,11 @@ class DataModule(LightningDataModule):
         return 1 if self.trainer is None else self.trainer.accumulate_grad_batches
 
     def val_dataloader(self) -> DataLoader[Any]:
-        """All validation videos in order."""
+        """All validation samples in order."""
         return self._eval_loader("val")
 
     def test_dataloader(self) -> DataLoader[Any]:
-        """All test videos in order."""
+        """All test samples in order."""
         return self._eval_loader("test")
 
     def _eval_loader(self, split: str) -> DataLoader[Any]:
@@ -283,12 +239,12 @@ class DataModule(LightningDataModule):
         )
 
     def _build(self, split: str, class_names: list[str] | None = None) -> ClassData:
-        build = self._builders[split]
-        self._datasets[split] = build(
+        decoder = {} if self.decoder is None else {"decoder": self.decoder}
+        self._datasets[split] = self._builders[split](
             root=self.root,
-            decoder=self.decoder,
             class_names=class_names,
-            bad_videos=self._policies[split],
+            bad_samples=self._policies[split],
+            **decoder,
         )
         return self._datasets[split]
 

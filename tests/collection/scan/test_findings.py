@@ -177,5 +177,5 @@ def test_settings_in_advice_are_named_from_the_top() -> None:
     findings = found(*((name, "t", "x") for name in ("a", *bad)), a=varied, **bad)
     advice = " ".join(finding.advice for finding in findings.values())
     settings = set(re.findall(r"(\S+)=\w", advice))
-    assert settings == {"data.bad_videos.on_bad_video", "sampling.by"}
-    assert not re.search(r"(?<!data\.)bad_videos\.", advice)
+    assert settings == {"data.bad_samples.on_bad_sample", "sampling.by"}
+    assert not re.search(r"(?<!data\.)bad_samples\.", advice)

@@ -16,9 +16,9 @@ from torch import Tensor
 from video_uniformer.clip import ClipSpec
 from video_uniformer.data.annotations import read_list
 from video_uniformer.data.decoding import VideoError
+from video_uniformer.data.policy import BadSamplePolicy
 from video_uniformer.data.video import sampling
 from video_uniformer.data.video.dataset import VideoDataset
-from video_uniformer.data.video.policy import BadVideoPolicy
 from video_uniformer.data.video.train_transforms import train_transform
 from video_uniformer.data.video.transforms import eval_transform
 
@@ -94,7 +94,7 @@ def test_frames_are_counted_in_time_where_the_clip_says_so(
     slowing: Path,
 ) -> None:
     clip = ClipSpec(num_frames=4, stride=2, size=32, num_clips=2, by=by)
-    policy = BadVideoPolicy(deadline_seconds=deadline_seconds)
+    policy = BadSamplePolicy(deadline_seconds=deadline_seconds)
     views = with_policy(slowing, policy, clip=clip, is_eval=True)[0]["video"]
     assert frame_numbers(views[0]) == expected
 

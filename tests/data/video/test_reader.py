@@ -14,8 +14,8 @@ from torch import Tensor
 from video_uniformer.clip import ClipSpec
 from video_uniformer.data.decoding import Video, VideoError, open_video
 from video_uniformer.data.decoding.guard.deadline import DeadlineError
-from video_uniformer.data.video.policy import BadVideoPolicy
-from video_uniformer.data.video.quarantine import Quarantine
+from video_uniformer.data.policy import BadSamplePolicy
+from video_uniformer.data.quarantine import Quarantine
 from video_uniformer.data.video.reader import VideoReader
 from video_uniformer.data.video.sampling import ClipSampler, eval_sampler
 from video_uniformer.data.video.transforms import eval_transform
@@ -41,12 +41,12 @@ def folder(tmp_path: Path, video_file: Callable[..., Path]) -> Path:
 CHOICES = ["raise", "skip", "salvage", "substitute"]
 
 
-@pytest.mark.parametrize("on_bad_video", CHOICES)
+@pytest.mark.parametrize("on_bad_sample", CHOICES)
 @pytest.mark.parametrize("deadline_seconds", [None, 20])
 def test_good_video_is_read_whatever_the_policy(
-    on_bad_video: str, deadline_seconds: float | None, folder: Path
+    on_bad_sample: str, deadline_seconds: float | None, folder: Path
 ) -> None:
-    policy = BadVideoPolicy(on_bad_video, deadline_seconds=deadline_seconds)
+    policy = BadSamplePolicy(on_bad_sample, deadline_seconds=deadline_seconds)
     reading = VideoReader(policy).read(folder / "good.mp4", FIRST_FRAME)
     assert (reading.status, reading.problem) == (OK, "")
     assert grey(reading.frames) == pytest.approx(100, abs=3)
@@ -54,23 +54,23 @@ def test_good_video_is_read_whatever_the_policy(
 
 @pytest.mark.parametrize("name", ["empty.mp4", "text.mp4", "absent.mp4"])
 @pytest.mark.parametrize("deadline_seconds", [None, 20])
-def test_bad_video_is_raised_with_its_name(
+def test_bad_sample_is_raised_with_its_name(
     name: str, deadline_seconds: float | None, folder: Path
 ) -> None:
-    reader = VideoReader(BadVideoPolicy(deadline_seconds=deadline_seconds))
+    reader = VideoReader(BadSamplePolicy(deadline_seconds=deadline_seconds))
     with pytest.raises(VideoError, match=f"^{folder / name}: "):
         reader.read(folder / name, FIRST_FRAME)
 
 
-@pytest.mark.parametrize("on_bad_video", ["skip", "salvage", "substitute"])
-def test_bad_video_is_skipped_with_the_reason_alone(on_bad_video: str, folder: Path) -> None:
-    reading = VideoReader(BadVideoPolicy(on_bad_video)).read(folder / "empty.mp4", FIRST_FRAME)
+@pytest.mark.parametrize("on_bad_sample", ["skip", "salvage", "substitute"])
+def test_bad_sample_is_skipped_with_the_reason_alone(on_bad_sample: str, folder: Path) -> None:
+    reading = VideoReader(BadSamplePolicy(on_bad_sample)).read(folder / "empty.mp4", FIRST_FRAME)
     assert (reading.frames, reading.status) == (None, SKIPPED)
     assert reading.problem.startswith("the file is empty, expected a video")
 
 
-def test_bad_video_is_listed(folder: Path) -> None:
-    reader = VideoReader(BadVideoPolicy("skip", quarantine=folder / "list.jsonl"))
+def test_bad_sample_is_listed(folder: Path) -> None:
+    reader = VideoReader(BadSamplePolicy("skip", quarantine=folder / "list.jsonl"))
     reader.read(folder / "empty.mp4", FIRST_FRAME)
     reason = Quarantine(folder / "list.jsonl").reason_for(folder / "empty.mp4")
     assert reason == "the file is empty, expected a video"
@@ -78,18 +78,18 @@ def test_bad_video_is_listed(folder: Path) -> None:
 
 def test_listed_video_is_not_opened_again(folder: Path) -> None:
     Quarantine(folder / "list.jsonl").add(folder / "good.mp4", "it hangs")
-    reader = VideoReader(BadVideoPolicy("skip", quarantine=folder / "list.jsonl"))
+    reader = VideoReader(BadSamplePolicy("skip", quarantine=folder / "list.jsonl"))
     assert reader.read(folder / "good.mp4", FIRST_FRAME) == (None, None, None, SKIPPED, "it hangs")
 
 
 def test_policy_that_raises_asks_every_file_anew(folder: Path) -> None:
     Quarantine(folder / "list.jsonl").add(folder / "good.mp4", "it hung")
-    reader = VideoReader(BadVideoPolicy("raise", quarantine=folder / "list.jsonl"))
+    reader = VideoReader(BadSamplePolicy("raise", quarantine=folder / "list.jsonl"))
     assert reader.read(folder / "good.mp4", FIRST_FRAME).status == OK
 
 
 def test_absent_video_may_come_back(folder: Path) -> None:
-    reader = VideoReader(BadVideoPolicy("skip", quarantine=folder / "list.jsonl"))
+    reader = VideoReader(BadSamplePolicy("skip", quarantine=folder / "list.jsonl"))
     (folder / "good.mp4").rename(folder / "away.mp4")
     assert reader.read(folder / "good.mp4", FIRST_FRAME).status == SKIPPED
     (folder / "away.mp4").rename(folder / "good.mp4")
@@ -120,13 +120,13 @@ def test_disk_that_fails_now_and_then_is_tried_again_as_often_as_asked(
     retries: int, status: int, folder: Path
 ) -> None:
     opener = Flaky()
-    reader = VideoReader(BadVideoPolicy("skip", retries=retries), opener=opener)
+    reader = VideoReader(BadSamplePolicy("skip", retries=retries), opener=opener)
     assert reader.read(folder / "good.mp4", FIRST_FRAME).status == status
     assert opener.tries == min(retries + 1, 3)
 
 
 def test_error_of_the_disk_is_the_reason(folder: Path) -> None:
-    reading = VideoReader(BadVideoPolicy("skip"), opener=Flaky()).read(
+    reading = VideoReader(BadSamplePolicy("skip"), opener=Flaky()).read(
         folder / "good.mp4", FIRST_FRAME
     )
     assert reading.problem == "[Errno 5] Input/output error"
@@ -144,7 +144,7 @@ def open_without_handles(
 
 
 def test_shortage_of_the_machine_is_not_the_videos_fault(folder: Path) -> None:
-    policy = BadVideoPolicy("skip", quarantine=folder / "list.jsonl")
+    policy = BadSamplePolicy("skip", quarantine=folder / "list.jsonl")
     with pytest.raises(OSError, match="Too many open files"):
         VideoReader(policy, opener=open_without_handles).read(folder / "good.mp4", FIRST_FRAME)
     assert not (folder / "list.jsonl").exists()
@@ -166,11 +166,11 @@ def open_damaged(
     return video
 
 
-@pytest.mark.parametrize("on_bad_video", ["skip", "salvage"])
+@pytest.mark.parametrize("on_bad_sample", ["skip", "salvage"])
 def test_shortage_in_the_process_that_decodes_is_not_the_videos_fault(
-    on_bad_video: str, folder: Path
+    on_bad_sample: str, folder: Path
 ) -> None:
-    policy = BadVideoPolicy(on_bad_video, quarantine=folder / "list.jsonl", deadline_seconds=20)
+    policy = BadSamplePolicy(on_bad_sample, quarantine=folder / "list.jsonl", deadline_seconds=20)
     with pytest.raises(VideoError, match="Too many open files"):
         VideoReader(policy, opener=open_without_handles).read(folder / "good.mp4", FIRST_FRAME)
     assert not (folder / "list.jsonl").exists()
@@ -185,7 +185,7 @@ def be_killed(
 
 
 def test_video_whose_decoder_was_killed_is_skipped_and_not_listed(folder: Path) -> None:
-    policy = BadVideoPolicy("skip", quarantine=folder / "list.jsonl", deadline_seconds=20)
+    policy = BadSamplePolicy("skip", quarantine=folder / "list.jsonl", deadline_seconds=20)
     reading = VideoReader(policy, opener=be_killed).read(folder / "good.mp4", FIRST_FRAME)
     killed = "the decoder was killed from outside (signal 9), as happens when memory runs out"
     assert reading.problem == killed
@@ -195,19 +195,19 @@ def test_video_whose_decoder_was_killed_is_skipped_and_not_listed(folder: Path) 
 def test_known_damage_is_not_read_as_it_is(folder: Path) -> None:
     path = folder / "good.mp4"
     readings = [
-        VideoReader(BadVideoPolicy(choice)).read(path, FIRST_FRAME, damage="damaged, says x.csv")
+        VideoReader(BadSamplePolicy(choice)).read(path, FIRST_FRAME, damage="damaged, says x.csv")
         for choice in ("skip", "salvage")
     ]
     assert [reading.status for reading in readings] == [SKIPPED, SALVAGED]
     assert {reading.problem for reading in readings} == {"damaged, says x.csv"}
     with pytest.raises(VideoError, match=r"good\.mp4: damaged, says x\.csv"):
-        VideoReader(BadVideoPolicy()).read(path, FIRST_FRAME, damage="damaged, says x.csv")
+        VideoReader(BadSamplePolicy()).read(path, FIRST_FRAME, damage="damaged, says x.csv")
 
 
 def test_what_was_only_skipped_may_still_be_salvaged(folder: Path) -> None:
     path, quarantine = folder / "good.mp4", folder / "list.jsonl"
     for choice, status in (("skip", SKIPPED), ("skip", SKIPPED), ("salvage", SALVAGED)):
-        policy = BadVideoPolicy(choice, quarantine=quarantine)
+        policy = BadSamplePolicy(choice, quarantine=quarantine)
         reader = VideoReader(policy, opener=open_damaged)
         assert reader.read(path, FIRST_FRAME).status == status
     assert len(quarantine.read_text().splitlines()) == 1
@@ -218,7 +218,7 @@ def test_intact_frames_of_a_damaged_video_are_used(
     deadline_seconds: float | None, folder: Path
 ) -> None:
     quarantine = folder / "list.jsonl"
-    policy = BadVideoPolicy("salvage", quarantine=quarantine, deadline_seconds=deadline_seconds)
+    policy = BadSamplePolicy("salvage", quarantine=quarantine, deadline_seconds=deadline_seconds)
     reading = VideoReader(policy, opener=open_damaged).read(folder / "good.mp4", FIRST_FRAME)
     assert reading.status == SALVAGED
     assert reading.problem == "damaged at frame 3; frames 3 to 4 are lost"
@@ -227,7 +227,7 @@ def test_intact_frames_of_a_damaged_video_are_used(
 
 
 def test_video_without_intact_frames_is_skipped_and_listed(folder: Path) -> None:
-    policy = BadVideoPolicy("salvage", quarantine=folder / "list.jsonl")
+    policy = BadSamplePolicy("salvage", quarantine=folder / "list.jsonl")
     reading = VideoReader(policy).read(folder / "text.mp4", FIRST_FRAME)
     assert (reading.frames, reading.status) == (None, SKIPPED)
     assert "; not salvaged (not a readable video" in reading.problem
@@ -242,12 +242,12 @@ def hang(
         time.sleep(60)
 
 
-@pytest.mark.parametrize("on_bad_video", ["skip", "salvage"])
+@pytest.mark.parametrize("on_bad_sample", ["skip", "salvage"])
 def test_video_that_hangs_is_left_at_the_deadline_and_listed(
-    on_bad_video: str, folder: Path
+    on_bad_sample: str, folder: Path
 ) -> None:
     quarantine = folder / "list.jsonl"
-    policy = BadVideoPolicy(on_bad_video, quarantine=quarantine, deadline_seconds=0.5)
+    policy = BadSamplePolicy(on_bad_sample, quarantine=quarantine, deadline_seconds=0.5)
     began = time.monotonic()
     reading = VideoReader(policy, opener=hang).read(folder / "good.mp4", FIRST_FRAME)
     assert time.monotonic() - began < 30
@@ -257,7 +257,7 @@ def test_video_that_hangs_is_left_at_the_deadline_and_listed(
 
 
 def test_hang_is_an_error_where_the_policy_raises(folder: Path) -> None:
-    reader = VideoReader(BadVideoPolicy(deadline_seconds=0.5), opener=hang)
+    reader = VideoReader(BadSamplePolicy(deadline_seconds=0.5), opener=hang)
     with pytest.raises(DeadlineError, match=r"good\.mp4: no answer within 0\.5 s"):
         reader.read(folder / "good.mp4", FIRST_FRAME)
 
@@ -265,7 +265,7 @@ def test_hang_is_an_error_where_the_policy_raises(folder: Path) -> None:
 def test_mistake_in_what_is_picked_is_not_the_videos_fault(folder: Path) -> None:
     beyond = ClipSampler(lambda total_frames: torch.tensor([[99]]))
     with pytest.raises(ValueError, match="index 99 is outside"):
-        VideoReader(BadVideoPolicy("skip")).read(folder / "good.mp4", beyond)
+        VideoReader(BadSamplePolicy("skip")).read(folder / "good.mp4", beyond)
 
 
 @pytest.mark.parametrize("deadline_seconds", [None, 20])
@@ -274,7 +274,7 @@ def test_reading_holds_what_the_sampler_chose(
 ) -> None:
     path = video_file(num_frames=8, name="numbered.mp4")
     sampler = eval_sampler(ClipSpec(num_frames=2, stride=2, size=32, num_clips=2))
-    reader = VideoReader(BadVideoPolicy(deadline_seconds=deadline_seconds))
+    reader = VideoReader(BadSamplePolicy(deadline_seconds=deadline_seconds))
     reading = reader.read(path, sampler)
     assert reading.indices is not None
     assert reading.indices.tolist() == [[0, 3], [4, 7]]
@@ -288,14 +288,14 @@ def test_reading_holds_what_the_sampler_chose(
 
 def test_sampler_by_time_is_given_times_and_leaves_them(folder: Path) -> None:
     sampler = eval_sampler(ClipSpec(num_frames=2, stride=2, size=32, by="time"))
-    reading = VideoReader(BadVideoPolicy()).read(folder / "good.mp4", sampler)
+    reading = VideoReader(BadSamplePolicy()).read(folder / "good.mp4", sampler)
     assert reading.times is not None
     assert reading.times.tolist() == [[pytest.approx(2 / 25), pytest.approx(5 / 25)]]
 
 
 @pytest.mark.parametrize("deadline_seconds", [None, 20])
 def test_frames_are_scaled_down_where_asked(deadline_seconds: float | None, folder: Path) -> None:
-    reader = VideoReader(BadVideoPolicy(deadline_seconds=deadline_seconds))
+    reader = VideoReader(BadSamplePolicy(deadline_seconds=deadline_seconds))
     reading = reader.read(folder / "good.mp4", FIRST_FRAME, short_side=24)
     assert reading.frames is not None
     assert reading.frames.shape == (1, 1, 24, 32, 3)
@@ -307,7 +307,7 @@ def test_clips_that_are_transformed_one_by_one_are_the_same(
 ) -> None:
     path = video_file(num_frames=20, width=96, height=64)
     clip = ClipSpec(num_frames=4, stride=4, size=32, num_clips=3, num_crops=3)
-    reader = VideoReader(BadVideoPolicy(deadline_seconds=deadline_seconds))
+    reader = VideoReader(BadSamplePolicy(deadline_seconds=deadline_seconds))
     whole = reader.read(path, eval_sampler(clip))
     apart = reader.read(path, eval_sampler(clip), per_clip=eval_transform(clip))
     assert torch.equal(torch.as_tensor(apart.indices), torch.as_tensor(whole.indices))

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from video_uniformer.models.view_fusion import fuse_views
 from video_uniformer.outcomes import SALVAGED, SKIPPED
-from video_uniformer.training.metrics.scores import ScoreTable, VideoScores
+from video_uniformer.training.metrics.scores import SampleScores, ScoreTable
 
 # One video, two views, two classes: probabilities 0.8 and 0.4 of the first class.
 TWO_VIEWS = torch.tensor([[[math.log(8), math.log(2)], [math.log(4), math.log(6)]]])
@@ -57,7 +57,7 @@ def scored(order: list[int], batch_sizes: list[int]) -> ScoreTable:
     """The table of seven videos that arrive in some order, in batches of some sizes."""
     torch.manual_seed(3)
     scores, labels = torch.randn(7, 6), torch.arange(7) % 6
-    metric = VideoScores()
+    metric = SampleScores()
     for batch in torch.tensor(order).split(batch_sizes):
         metric.update(batch, labels[batch], scores[batch])
     return metric.table()
@@ -65,7 +65,7 @@ def scored(order: list[int], batch_sizes: list[int]) -> ScoreTable:
 
 def assert_same(table: ScoreTable, expected: ScoreTable) -> None:
     assert table.problem == expected.problem
-    for name in ("video_index", "label", "scores", "status"):
+    for name in ("sample_index", "label", "scores", "status"):
         assert torch.equal(getattr(table, name), getattr(expected, name)), name
     summary = table.summary()
     assert {name: float(value) for name, value in summary.items()} == {
@@ -90,36 +90,36 @@ def test_table_depends_on_neither_order_nor_batches(
 @pytest.mark.parametrize("order", [[0, 1, 2, 3, 4, 5, 6, 0], [0, 0, 1, 2, 6, 6, 3, 4, 5, 3]])
 def test_video_dealt_out_twice_counts_once(order: list[int]) -> None:
     table = scored(order, [4, len(order) - 4])
-    assert table.video_index.tolist() == list(range(7))
+    assert table.sample_index.tolist() == list(range(7))
     assert_same(table, scored(list(range(7)), [7]))
 
 
 def test_of_a_video_dealt_out_twice_the_first_row_counts() -> None:
-    metric = VideoScores()
+    metric = SampleScores()
     metric.update(torch.tensor([1, 1]), torch.tensor([0, 0]), torch.tensor([[1.0, 2], [3, 4]]))
     assert metric.table().scores.tolist() == [[1, 2]]
 
 
 def test_part_of_the_videos_is_a_table_of_that_part() -> None:
-    metric = VideoScores()
+    metric = SampleScores()
     metric.update(torch.tensor([4, 2]), torch.tensor([1, 0]), torch.eye(2))
     table = metric.table()
-    assert table.video_index.tolist() == [2, 4]
+    assert table.sample_index.tolist() == [2, 4]
     assert table.label.tolist() == [0, 1]
     assert table.scores.tolist() == [[0, 1], [1, 0]]
 
 
 def test_scores_are_forgotten_at_a_reset() -> None:
-    metric = VideoScores()
+    metric = SampleScores()
     metric.update(torch.tensor([0]), torch.tensor([0]), torch.eye(2)[:1])
     metric.compute()
     metric.reset()
     metric.update(torch.tensor([1]), torch.tensor([1]), torch.eye(2)[1:])
-    assert metric.table().video_index.tolist() == [1]
+    assert metric.table().sample_index.tolist() == [1]
 
 
 def test_table_of_one_video_has_the_axes_of_any_table() -> None:
-    metric = VideoScores()
+    metric = SampleScores()
     metric.update(torch.tensor([3]), torch.tensor([1]), torch.eye(2)[1:])
     table = metric.table()
     assert [tuple(column.shape) for column in table[:4]] == [(1,), (1,), (1, 2), (1,)]
@@ -128,7 +128,7 @@ def test_table_of_one_video_has_the_axes_of_any_table() -> None:
 
 
 def test_scores_are_kept_in_float32_whatever_comes() -> None:
-    metric = VideoScores()
+    metric = SampleScores()
     metric.update(torch.tensor([0]), torch.tensor([0]), torch.eye(2, dtype=torch.bfloat16)[:1])
     assert metric.table().scores.dtype == torch.float32
 
@@ -186,7 +186,7 @@ def scored_with_bad(batch_sizes: list[int]) -> ScoreTable:
     scores, labels = torch.randn(7, 6), torch.arange(7) % 6
     status = torch.tensor([0, SKIPPED, 0, SALVAGED, SKIPPED, 0, 0])
     problems = {**BAD, 3: "cut short"}
-    metric = VideoScores()
+    metric = SampleScores()
     for batch in torch.arange(7).split(batch_sizes):
         texts = [problems.get(index, "") for index in batch.tolist()]
         metric.update(batch, labels[batch], scores[batch], status[batch], texts)
@@ -198,11 +198,11 @@ def test_skipped_videos_leave_the_metrics_of_the_others(batch_sizes: list[int]) 
     torch.manual_seed(3)
     scores, labels = torch.randn(7, 6), torch.arange(7) % 6
     good = torch.tensor([0, 2, 3, 5, 6])
-    metric = VideoScores()
+    metric = SampleScores()
     metric.update(good, labels[good], scores[good])
     table = scored_with_bad(batch_sizes)
     assert plain(table.summary()) == plain(metric.table().summary())
-    assert table.evaluated().video_index.tolist() == good.tolist()
+    assert table.evaluated().sample_index.tolist() == good.tolist()
 
 
 def test_table_tells_status_and_problem_of_every_video() -> None:
@@ -217,7 +217,7 @@ def test_skipped_videos_have_no_scores() -> None:
 
 
 def test_problems_are_forgotten_at_a_reset() -> None:
-    metric, index = VideoScores(), torch.tensor([0])
+    metric, index = SampleScores(), torch.tensor([0])
     metric.update(index, index, torch.zeros(1, 2), torch.tensor([SKIPPED]), ["damaged"])
     metric.reset()
     metric.update(index, index, torch.zeros(1, 2), torch.tensor([SALVAGED]), [""])
@@ -226,8 +226,8 @@ def test_problems_are_forgotten_at_a_reset() -> None:
 
 def test_metrics_of_no_video_are_refused() -> None:
     index = torch.arange(2)
-    metric = VideoScores()
+    metric = SampleScores()
     skipped = torch.full((2,), SKIPPED)
     metric.update(index, index, torch.zeros(2, 2), skipped, ["it is empty", "it is text"])
-    with pytest.raises(ValueError, match=r"evaluated 0 of 2 videos, .*; the first: it is empty"):
+    with pytest.raises(ValueError, match=r"evaluated 0 of 2 samples, .*; the first: it is empty"):
         metric.table().summary()

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.optim import SGD
 
 from video_uniformer import create_uniformer
-from video_uniformer.training.tasks.classification import VideoClassification, _mean_loss
+from video_uniformer.training.tasks.classification import Classification, _mean_loss
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:.*does not have many workers", "ignore:.*LeafSpec.*:FutureWarning"
@@ -28,7 +28,7 @@ def test_views_of_a_video_stand_side_by_side_in_the_batch(tmp_path: Path) -> Non
     assert torch.equal(clips, torch.stack([first[0], first[1], second[0], second[1]]))
 
 
-def fit_once(task: VideoClassification, tmp_path: Path, num_videos: int = 2) -> dict[str, float]:
+def fit_once(task: Classification, tmp_path: Path, num_videos: int = 2) -> dict[str, float]:
     trainer = make_trainer(tmp_path, limit_val_batches=0)
     trainer.fit(task, Data(num_videos=num_videos))
     return logged(trainer)
@@ -103,7 +103,7 @@ def test_evaluation_fuses_the_views_of_each_video(fusion: str, tmp_path: Path) -
             fused = {"logits": logits.mean(0), "probabilities": probabilities.log()}[fusion]
             losses.append(F.cross_entropy(fused, item["label"]).item())
     assert metrics["test/loss"] == pytest.approx(sum(losses) / 3, abs=1e-4)
-    assert task.tables["test"].video_index.tolist() == [0, 1, 2]
+    assert task.tables["test"].sample_index.tolist() == [0, 1, 2]
 
 
 def test_evaluation_runs_in_float32_whatever_the_precision(tmp_path: Path) -> None:
@@ -123,7 +123,7 @@ def test_training_runs_in_the_precision_that_is_asked_for(tmp_path: Path) -> Non
 def test_validation_starts_anew_in_every_epoch(tmp_path: Path) -> None:
     task = make_task()
     make_trainer(tmp_path, max_epochs=2).fit(task, Data())
-    assert task.tables["val"].video_index.tolist() == [0, 1, 2, 3]
+    assert task.tables["val"].sample_index.tolist() == [0, 1, 2, 3]
 
 
 def test_learning_rate_moves_at_every_step(tmp_path: Path) -> None:

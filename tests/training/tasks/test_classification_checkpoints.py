@@ -11,7 +11,7 @@ from torch import nn
 
 from video_uniformer import ClipSpec, create_uniformer
 from video_uniformer.description import Description, plain_values
-from video_uniformer.training.tasks.classification import VideoClassification
+from video_uniformer.training.tasks.classification import Classification
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:.*does not have many workers", "ignore:.*LeafSpec.*:FutureWarning"
@@ -78,7 +78,7 @@ def test_testing_does_not_load_the_first_weights(tmp_path: Path) -> None:
     assert not load.asked
 
 
-def losses_of(trainer: lightning.Trainer, task: VideoClassification, **fit: Any) -> list[float]:
+def losses_of(trainer: lightning.Trainer, task: Classification, **fit: Any) -> list[float]:
     """The training loss of each step, and the validation losses at the end."""
     losses: list[float] = []
 

@@ -8,6 +8,7 @@ from video_uniformer.collection.scan.inspection import (
     DAMAGED,
     HUNG,
     MISSING,
+    NO_PICTURE,
     NO_VIDEO,
     UNREADABLE,
     FileReport,
@@ -37,7 +38,7 @@ _BY_STATUS = {
     DAMAGED: Remedy(
         "damaged",
         "{videos} damaged: frames are lost or altered",
-        "fetch them again; or train with data.bad_videos.on_bad_video=salvage, which uses the "
+        "fetch them again; or train with data.bad_samples.on_bad_sample=salvage, which uses the "
         "intact frames; or leave them out",
     ),
     UNREADABLE: Remedy(
@@ -54,13 +55,13 @@ _BY_STATUS = {
         "hung",
         "{videos} not decoded in time",
         "scan again with a larger --deadline if they are merely long; else leave them out, or "
-        "train with data.bad_videos.on_bad_video=skip, which gives them up at a deadline too",
+        "train with data.bad_samples.on_bad_sample=skip, which gives them up at a deadline too",
     ),
     CRASHED: Remedy(
         "crashed",
         "{videos} that crash the decoder",
-        "leave them out, or train with data.bad_videos.on_bad_video=skip: each costs one video, as "
-        "training too decodes in processes that may die",
+        "leave them out, or train with data.bad_samples.on_bad_sample=skip: each costs one video, "
+        "as training too decodes in processes that may die",
     ),
 }
 # Files that fetching again does not mend, by the reason that the readers give.
@@ -104,18 +105,70 @@ _BY_REASON = {
     ),
 }
 
-REMEDIES: tuple[Remedy, ...] = (*_BY_STATUS.values(), *_BY_REASON.values())
+_SKIP = "leave them out, or train with data.bad_samples.on_bad_sample=skip, which counts them"
+# Of pictures, where what helps differs from videos.
+_OF_PICTURES = {
+    DAMAGED: Remedy(
+        "damaged_picture",
+        "{videos} damaged or cut short",
+        "fetch them again; or train with data.bad_samples.on_bad_sample=salvage, which shows what "
+        "there is; or leave them out",
+    ),
+    UNREADABLE: Remedy(
+        "unreadable_picture",
+        "{videos} unreadable: nothing of them can be shown",
+        f"fetch them again, or {_SKIP}",
+    ),
+    NO_PICTURE: Remedy(
+        "not_a_picture",
+        "{files} without any picture",
+        "fetch them again: pages that say why a download failed are often saved under its name",
+    ),
+    HUNG: Remedy(
+        "hung_picture",
+        "{videos} not decoded in time",
+        f"scan again with a larger --deadline; else {_SKIP}",
+    ),
+    CRASHED: Remedy(
+        "crashed_picture",
+        "{videos} that crash the decoder",
+        "leave them out: pictures are decoded in the training's own processes",
+    ),
+}
+_OF_PICTURES_BY_REASON = {
+    re.compile(r"expected at most \d+"): Remedy(
+        "giant_picture",
+        "{videos} of more pixels than are read",
+        "scale them down once, as ImageMagick does: magick a.png -resize 1024x1024 b.png",
+    ),
+    re.compile(r"its values are"): Remedy(
+        "values_without_range",
+        "{videos} whose values have no range from black to white",
+        "convert them to 8 or 16 bits",
+    ),
+}
+
+REMEDIES: tuple[Remedy, ...] = (
+    *_BY_STATUS.values(),
+    *_BY_REASON.values(),
+    *_OF_PICTURES.values(),
+    *_OF_PICTURES_BY_REASON.values(),
+)
 """In the order in which findings are told."""
 
 
-def choose_remedy(report: FileReport) -> Remedy:
+def choose_remedy(report: FileReport, noun: str = "video") -> Remedy:
     """What helps, by the reason where that tells more than the status.
 
     Args:
         report: Of a file that is not intact.
+        noun: "video" or "picture".
     """
+    by_reason, by_status = _BY_REASON, _BY_STATUS
+    if noun == "picture":
+        by_reason, by_status = _BY_REASON | _OF_PICTURES_BY_REASON, _BY_STATUS | _OF_PICTURES
     if report.status in (DAMAGED, UNREADABLE, NO_VIDEO):
-        for reason, remedy in _BY_REASON.items():
+        for reason, remedy in by_reason.items():
             if reason.search(report.reason):
                 return remedy
-    return _BY_STATUS[report.status]
+    return by_status[report.status]

@@ -12,6 +12,8 @@ import torch
 from av.error import FFmpegError
 from torch import Tensor
 
+from video_uniformer.outcomes import SampleError
+
 Allocate = Callable[[tuple[int, ...]], npt.NDArray[np.uint8]]
 
 
@@ -20,11 +22,8 @@ def allocate_pixels(shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
     return np.empty(shape, dtype=np.uint8)
 
 
-class VideoError(ValueError):
-    """A video that cannot be read: the message is its path, a colon and the reason.
-
-    It takes one string, so that it survives the way from a loader's worker process.
-    """
+class VideoError(SampleError):
+    """A video that cannot be read: the message is its path, a colon and the reason."""
 
 
 def system_errno(error: BaseException) -> int:

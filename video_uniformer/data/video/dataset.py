@@ -5,18 +5,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from video_uniformer.data.annotations import Annotations
-from video_uniformer.data.video.policy import BadVideoPolicy
-from video_uniformer.data.video.reader import Reading, VideoReader
+from video_uniformer.data.policy import BadSamplePolicy
+from video_uniformer.data.policy_reading import Outcome, read_or_substitute, seed_torch
+from video_uniformer.data.video.reader import VideoReader
 from video_uniformer.data.video.sampling import Sampler
-from video_uniformer.outcomes import SKIPPED, SUBSTITUTED
 
-_MOST_SUBSTITUTES = 10
 _BLACK_PIXELS = 64  # of each side; any would do, transforms scale
 
 
@@ -34,8 +32,8 @@ class VideoDataset(Dataset[dict[str, Any]]):
         decoder: Name of a decoder of `open_video`.
         class_names: Names in the order of the labels, or None to take the list's own.
         seed: Seed of the random draws.
-        bad_videos: What to do with a video that cannot be read, as `BadVideoPolicy.for_split` gives
-            it for this list; None raises.
+        bad_samples: What to do with a video that cannot be read, as `BadSamplePolicy.for_split`
+            gives it for this list; None raises.
         frame_counts: (root=) -> playable frames by path, as a scan has counted them; None knows
             none. See `open_video`.
         damage: (root=) -> what is wrong with damaged videos, by path, as a scan has found it; None
@@ -61,7 +59,7 @@ class VideoDataset(Dataset[dict[str, Any]]):
         decoder: str = "auto",
         class_names: Sequence[str] | None = None,
         seed: int = 0,
-        bad_videos: BadVideoPolicy | None = None,
+        bad_samples: BadSamplePolicy | None = None,
         frame_counts: Callable[..., Mapping[Path, int]] | None = None,
         damage: Callable[..., Mapping[Path, str]] | None = None,
     ) -> None:
@@ -69,11 +67,11 @@ class VideoDataset(Dataset[dict[str, Any]]):
         self.sampler = sampler
         self.transform = transform
         self.seed = seed
-        policy = BadVideoPolicy() if bad_videos is None else bad_videos
+        policy = BadSamplePolicy() if bad_samples is None else bad_samples
         self.reader = VideoReader(policy, decoder)
         self._frame_counts = {} if frame_counts is None else frame_counts(root=root)
         self._damage = {} if damage is None else damage(root=root)
-        self._substitutes = policy.on_bad_video == "substitute"
+        self._substitutes = policy.on_bad_sample == "substitute"
 
     def __len__(self) -> int:
         """Number of videos."""
@@ -84,44 +82,36 @@ class VideoDataset(Dataset[dict[str, Any]]):
         index, epoch = item if isinstance(item, tuple) else (item, 0)
         place = self.seed, epoch, index
         with torch.random.fork_rng(devices=[]):
-            reading, label = self._read(index, place)
-            frames = self._black(place) if reading.frames is None else reading.frames
-            clips = self.transform(frames)
+            (frames, status, problem), shown = self._read(index, place)
+            clips = self.transform(self._black(place) if frames is None else frames)
         return {
             "video": clips,
-            "label": torch.tensor(label),
+            "label": torch.tensor(self.samples[shown].label),
             "video_index": torch.tensor(index),
-            "status": torch.tensor(reading.status),
-            "problem": reading.problem,
+            "status": torch.tensor(status),
+            "problem": problem,
         }
 
-    def _read(self, index: int, place: tuple[int, ...]) -> tuple[Reading, int]:
-        """Frames and label of the video at an index, or of one that stands in."""
-        reading = self._read_seeded(index, place)
-        if reading.status == SKIPPED and self._substitutes and len(self) > 1:
-            for attempt in range(1, _MOST_SUBSTITUTES + 1):
-                _seed_generator(*place, attempt)
-                step = int(torch.randint(1, len(self), ()))
-                other = (index + step) % len(self)
-                instead = self._read_seeded(other, (*place, attempt))
-                if instead.status != SKIPPED:
-                    instead = instead._replace(status=SUBSTITUTED, problem=reading.problem)
-                    return instead, self.samples[other].label
-        return reading, self.samples[index].label
+    def _read(self, index: int, place: tuple[int, ...]) -> tuple[Outcome[Tensor], int]:
+        """Frames of the video at an index, or of one that stands in, and whose they are."""
+        if self._substitutes:
+            return read_or_substitute(self._read_seeded, index, place=place, num_samples=len(self))
+        return self._read_seeded(index, place), index
 
-    def _read_seeded(self, index: int, place: tuple[int, ...]) -> Reading:
+    def _read_seeded(self, index: int, place: tuple[int, ...]) -> Outcome[Tensor]:
         """Read a clip, with the generator left where the transform goes on from."""
         path = self.samples[index].path
-        return self.reader.read(
+        reading = self.reader.read(
             path,
             _SeededSampler(self.sampler, place),
             num_frames=self._frame_counts.get(path),
             damage=self._damage.get(path, ""),
         )
+        return Outcome(reading.frames, reading.status, reading.problem)
 
     def _black(self, place: tuple[int, ...]) -> Tensor:
         """Frames that the transform makes a clip of the usual shape of."""
-        _seed_generator(*place)
+        seed_torch(*place)
         shape = (*self.sampler(1, torch.zeros(1)).shape, _BLACK_PIXELS, _BLACK_PIXELS, 3)
         return torch.zeros(shape, dtype=torch.uint8)
 
@@ -138,12 +128,5 @@ class _SeededSampler:
         return self.sampler.needs_times
 
     def __call__(self, total_frames: int, times: Tensor | None = None, /) -> Tensor:
-        _seed_generator(*self.seeds)
+        seed_torch(*self.seeds)
         return self.sampler(total_frames, times)
-
-
-def _seed_generator(*parts: int) -> None:
-    """Seed by several numbers, well spread for neighbouring ones."""
-    seed = int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0])
-    # Not torch.manual_seed: that would seed the GPUs too.
-    torch.default_generator.manual_seed(seed)

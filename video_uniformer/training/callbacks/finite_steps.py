@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.utils import get_total_norm
 from torch.optim import Optimizer
 
-from video_uniformer.training.callbacks.bad_videos import gather_items
+from video_uniformer.training.callbacks.bad_samples import gather_items
 from video_uniformer.training.callbacks.roll_back import RollBack
 from video_uniformer.training.callbacks.skipped_steps import (
     SeenBatch,

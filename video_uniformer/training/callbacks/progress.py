@@ -14,7 +14,12 @@ from rich.text import Text
 
 Metrics = dict[str, int | str | float | dict[str, float]]
 
-_SHORT = {"clips_per_second": "clips/s", "data_wait": "waiting", "skipped_steps": "skipped"}
+_SHORT = {
+    "clips_per_second": "clips/s",
+    "images_per_second": "images/s",
+    "data_wait": "waiting",
+    "skipped_steps": "skipped",
+}
 _SHARES = {"top1": 1, "top5": 1, "waiting": 0}  # -> decimals of the percentage
 _NARROWEST_BAR = 8
 _GAP = "  "

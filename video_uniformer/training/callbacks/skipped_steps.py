@@ -10,6 +10,8 @@ import torch
 from lightning import Trainer
 from torch import Tensor
 
+from video_uniformer.outcomes import index_in
+
 _NUM_NAMED = 3
 _COLUMNS = ("step", "epoch", "batch", "rank", "reason", "norm", "samples")
 
@@ -57,14 +59,14 @@ def note_batch(batch: Any, number: int, *, is_held: bool) -> SeenBatch:
     """Note whose samples a batch holds and whether they are finite, without waiting for a device.
 
     Args:
-        batch: The task's batch; `video_index` or else `image_index` (B,) tell its samples.
+        batch: The task's batch; `outcomes.index_in` finds its samples.
         number: Its place in the epoch.
         is_held: Whether the batch is in memory until its step is judged, and may be looked at then.
     """
     if not isinstance(batch, Mapping):
         return SeenBatch(number, None)
-    samples = batch.get("video_index", batch.get("image_index"))
-    if not isinstance(samples, Tensor):
+    samples = index_in(batch)
+    if samples is None:
         return SeenBatch(number, None)
     if is_held:
         return SeenBatch(number, samples, inputs=batch)

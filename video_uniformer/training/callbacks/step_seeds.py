@@ -1,6 +1,7 @@
 """Random numbers of a training step that depend on its place in the run alone."""
 
 import os
+import random
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,10 @@ class StepSeeds(Callback):
     def on_train_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """Seed PyTorch's generators, of all devices."""
+        """Seed PyTorch's generators, of all devices, and those of timm's mixing."""
         seed = int(os.environ.get("PL_GLOBAL_SEED", "0"))  # left by `seed_everything`
         parts = (seed, trainer.current_epoch, batch_idx, trainer.global_rank)
-        torch.manual_seed(int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0]))
+        spread = int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0])
+        torch.manual_seed(spread)
+        random.seed(spread)
+        np.random.seed(spread & 0xFFFFFFFF)

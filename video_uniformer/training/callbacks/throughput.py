@@ -7,10 +7,11 @@ from lightning import Callback, LightningModule, Trainer
 
 
 class Throughput(Callback):
-    """Log `train/clips_per_second` and `train/data_wait` (share of time, 0 to 1).
+    """Log `train/clips_per_second` or `train/images_per_second`, and `train/data_wait`.
 
-    Both are averages over all devices' clips and the last `window` steps; waiting is the time
-    between the end of one step and the arrival of the next batch.
+    The latter is a share of time, 0 to 1. Both are averages over all devices' inputs and the last
+    `window` steps; waiting is the time between the end of one step and the arrival of the next
+    batch.
 
     Args:
         window: Steps to average over.
@@ -23,7 +24,7 @@ class Throughput(Callback):
         if window < 1:
             raise ValueError(f"window is {window}, expected at least 1 step")
         self.window = window
-        self._steps: list[tuple[float, float, int]] = []  # seconds waited, seconds in all, clips
+        self._steps: list[tuple[float, float, int]] = []  # seconds waited, seconds in all, inputs
         self._last_end: float | None = None
         self._arrival = 0.0
 
@@ -48,10 +49,14 @@ class Throughput(Callback):
         """Log the averages."""
         now = time.perf_counter()
         if self._last_end is not None:
-            num_clips = batch["video"].shape[:2].numel() * trainer.world_size
-            self._steps.append((self._arrival - self._last_end, now - self._last_end, num_clips))
+            name = "clips" if "video" in batch else "images"
+            num_inputs = (
+                len(batch["image"]) if name == "images" else batch["video"].shape[:2].numel()
+            )
+            num_inputs *= trainer.world_size
+            self._steps.append((self._arrival - self._last_end, now - self._last_end, num_inputs))
             self._steps = self._steps[-self.window :]
-            waited, seconds, clips = (sum(column) for column in zip(*self._steps, strict=True))
-            pl_module.log("train/clips_per_second", clips / seconds, prog_bar=True)
+            waited, seconds, inputs = (sum(column) for column in zip(*self._steps, strict=True))
+            pl_module.log(f"train/{name}_per_second", inputs / seconds, prog_bar=True)
             pl_module.log("train/data_wait", waited / seconds, prog_bar=True)
         self._last_end = now

@@ -1,4 +1,4 @@
-"""Scores of whole videos, each counted once however the videos were dealt out."""
+"""Scores of whole samples, each counted once however they were dealt out."""
 
 import itertools
 from collections.abc import Sequence
@@ -12,34 +12,34 @@ from torchmetrics.functional.classification import multiclass_accuracy
 from torchmetrics.utilities.data import dim_zero_cat
 
 from video_uniformer.outcomes import SKIPPED
-from video_uniformer.training.callbacks.bad_videos import gather_items
+from video_uniformer.training.callbacks.bad_samples import gather_items
 
-_COLUMNS = ("video_index", "label", "scores", "status")
+_COLUMNS = ("sample_index", "label", "scores", "status")
 
 
 class ScoreTable(NamedTuple):
-    """One row per video that was met, ordered by `video_index`.
+    """One row per sample that was met, ordered by `sample_index`.
 
     Attributes:
-        video_index: (N,) position of the video in its list.
+        sample_index: (N,) position of the sample in its list.
         label: (N,) class.
-        scores: (N, K) float32, fused over views; a softmax makes them probabilities. NaN for videos
+        scores: (N, K) float32, fused over views; a softmax makes them probabilities. NaN for those
             that were skipped.
         status: (N,) place in `outcomes.STATUSES`.
-        problem: N texts, what is wrong with each video; "" where nothing is.
+        problem: N texts, what is wrong with each sample; "" where nothing is.
     """
 
-    video_index: Tensor
+    sample_index: Tensor
     label: Tensor
     scores: Tensor
     status: Tensor
     problem: tuple[str, ...]
 
     def evaluated(self) -> "ScoreTable":
-        """The rows of the videos that were not skipped."""
+        """The rows of the samples that were not skipped."""
         kept = self.status != SKIPPED
         return ScoreTable(
-            self.video_index[kept],
+            self.sample_index[kept],
             self.label[kept],
             self.scores[kept],
             self.status[kept],
@@ -47,16 +47,16 @@ class ScoreTable(NamedTuple):
         )
 
     def summary(self) -> dict[str, Tensor]:
-        """Mean loss (to 4 decimals), top-1 and top-5 accuracy (0 to 1) over the videos evaluated.
+        """Mean loss (to 4 decimals), top-1 and top-5 accuracy (0 to 1) over the samples evaluated.
 
         Raises:
             ValueError: there are none; the message says what was wrong with the first.
         """
         _, label, scores, _, _ = self.evaluated()
         if not len(label):
-            first = next(filter(None, self.problem), "no video was met")
+            first = next(filter(None, self.problem), "no sample was met")
             raise ValueError(
-                f"evaluated 0 of {len(self.label)} videos, expected at least one; the first: "
+                f"evaluated 0 of {len(self.label)} samples, expected at least one; the first: "
                 f"{first}"
             )
         num_classes = scores.shape[1]
@@ -71,16 +71,16 @@ class ScoreTable(NamedTuple):
         return {"loss": loss.round(decimals=4).float(), **accuracy}
 
 
-class VideoScores(Metric):
-    """Collect the scores of videos over batches and processes into a `ScoreTable`.
+class SampleScores(Metric):
+    """Collect the scores of samples over batches and processes into a `ScoreTable`.
 
-    A distributed sampler hands out some videos twice to give every process the same number; a video
-    counts once here, by its `video_index`, so that the metrics do not depend on the batch size or
+    A distributed sampler hands out some twice to give every process the same number; a sample
+    counts once here, by its `sample_index`, so that the metrics do not depend on the batch size or
     on the number of processes.
     """
 
     full_state_update = False
-    video_index: list[Tensor]
+    sample_index: list[Tensor]
     label: list[Tensor]
     scores: list[Tensor]
     status: list[Tensor]
@@ -93,52 +93,52 @@ class VideoScores(Metric):
 
     def update(
         self,
-        video_index: Tensor,
+        sample_index: Tensor,
         label: Tensor,
         scores: Tensor,
         status: Tensor | None = None,
         problem: Sequence[str] = (),
     ) -> None:
-        """Add B videos: (B,), (B,) and (B, K); without `status` (B,) and B texts all are well."""
+        """Add B samples: (B,), (B,) and (B, K); without `status` (B,) and B texts all are well."""
         status = torch.zeros_like(label) if status is None else status
         skipped = (status == SKIPPED).unsqueeze(1)
-        self.video_index.append(video_index.detach())
+        self.sample_index.append(sample_index.detach())
         self.label.append(label.detach())
         self.scores.append(scores.detach().float().masked_fill(skipped, torch.nan))
         self.status.append(status.detach())
         if any(problem):
-            self._problems.update(zip(video_index.tolist(), problem, strict=True))
+            self._problems.update(zip(sample_index.tolist(), problem, strict=True))
 
     def reset(self) -> None:
-        """Forget all videos."""
+        """Forget all samples."""
         super().reset()
         self._problems = {}
 
     def table(self) -> ScoreTable:
-        """The table of all videos, of all processes, seen since the last reset."""
-        video_index, label, scores, status = self.compute()
-        # torchmetrics takes the axes off whatever has one element, as the table of one video has.
-        num_videos = video_index.numel()
-        video_index, status = video_index.reshape(num_videos), status.reshape(num_videos)
-        # Of a video that was dealt out twice, one process may know what the other does not.
+        """The table of all samples, of all processes, seen since the last reset."""
+        sample_index, label, scores, status = self.compute()
+        # torchmetrics takes the axes off whatever has one element, as the table of one sample has.
+        num_samples = sample_index.numel()
+        sample_index, status = sample_index.reshape(num_samples), status.reshape(num_samples)
+        # Of a sample that was dealt out twice, one process may know what the other does not.
         problems = {
             index: text for index, text in gather_items(list(self._problems.items())) if text
         }
-        texts = [problems.get(index, "") for index in video_index.tolist()]
+        texts = [problems.get(index, "") for index in sample_index.tolist()]
         return ScoreTable(
-            video_index,
-            label.reshape(num_videos),
-            scores.reshape(num_videos, -1),
+            sample_index,
+            label.reshape(num_samples),
+            scores.reshape(num_samples, -1),
             status,
             tuple(text if bad else "" for text, bad in zip(texts, status.tolist(), strict=True)),
         )
 
     def compute(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """The columns of `table` but the last, with a shape of () for one video."""
-        video_index, *others = (dim_zero_cat(getattr(self, name)) for name in _COLUMNS)
-        unique, inverse = torch.unique(video_index, return_inverse=True)  # sorted
-        first = torch.full_like(unique, len(video_index)).scatter_reduce(
-            0, inverse, torch.arange(len(video_index), device=unique.device), "amin"
+        """The columns of `table` but the last, with a shape of () for one sample."""
+        sample_index, *others = (dim_zero_cat(getattr(self, name)) for name in _COLUMNS)
+        unique, inverse = torch.unique(sample_index, return_inverse=True)  # sorted
+        first = torch.full_like(unique, len(sample_index)).scatter_reduce(
+            0, inverse, torch.arange(len(sample_index), device=unique.device), "amin"
         )
         label, scores, status = (column[first] for column in others)
         return unique, label, scores, status

@@ -1,4 +1,4 @@
-"""The task of naming what happens in a video: loss, metrics, averaging over views."""
+"""The task of naming what videos or pictures show: loss, metrics, averaging over views."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from video_uniformer.clip import ClipSpec
+from video_uniformer.clip import ClipSpec, ImageSpec
 from video_uniformer.description import (
     KEY,
     Description,
@@ -20,43 +20,49 @@ from video_uniformer.description import (
     plain_values,
     read_description,
     said_in,
+    task_of,
 )
 from video_uniformer.models.view_fusion import fuse_views
-from video_uniformer.outcomes import SKIPPED, SUBSTITUTED
-from video_uniformer.training.callbacks.bad_videos import problems_of
-from video_uniformer.training.metrics.scores import ScoreTable, VideoScores
+from video_uniformer.outcomes import SKIPPED, SUBSTITUTED, index_in
+from video_uniformer.training.callbacks.bad_samples import problems_of
+from video_uniformer.training.metrics.scores import SampleScores, ScoreTable
 from video_uniformer.training.resuming import check_resumable
 from video_uniformer.training.sync_batch_norm import has_synchronised
 
 Batch = Mapping[str, Any]
+Objective = tuple[Tensor, Tensor, Tensor]
+"""Loss (), logits (N, K), and labels (N,) or soft labels (N, K) that these are for."""
 
 
-class VideoClassification(LightningModule):
-    """Train and evaluate a video classifier.
+class Classification(LightningModule):
+    """Train and evaluate a classifier of videos or pictures.
 
-    Training flattens the views of a video into the batch (repeated augmentation) and mixes clips;
-    evaluation runs in float32, as published, and fuses the views of each video. Videos that were
-    skipped take part in neither; every metric is logged with `evaluated` and `listed`, the numbers
-    of videos that it rests on and that there are.
+    Training flattens the views of a video into the batch (repeated augmentation) and mixes what the
+    network sees; evaluation runs in float32, as published, and fuses the views of each sample; a
+    picture has one. Samples that were skipped take part in neither; every metric is logged with
+    `evaluated` and `listed`, the numbers of samples that it rests on and that there are.
 
     Args:
-        network: (N, C, T, H, W) -> logits (N, K); its `config` rebuilds it. In training it may give
-            a pair, of which the second are the logits of an auxiliary classifier: the loss is then
-            the mean of both losses.
+        network: (N, C, [T,] H, W) -> logits (N, K); its `config` rebuilds it. In training it may
+            give a pair, of which the second are the logits of an auxiliary classifier: the loss is
+            then the mean of both losses.
         optimizer: network -> optimiser.
         schedule: (optimiser, total_steps=, steps_per_epoch=) -> scheduler, stepped at every step.
-        clip: How videos become clips; stored in every checkpoint.
-        mixing: (clips, labels) -> (clips, soft labels (N, K)), or None for plain labels.
-        fusion: How the views of a video are averaged: "logits" (published) or "probabilities".
+        input: How videos become clips, or pictures the network's input; stored in every checkpoint.
+        mixing: (inputs, labels) -> (inputs, soft labels (N, K)), or None for plain labels.
+        token_labels: (network, inputs, batch) -> loss, logits (N, K) and targets of a training with
+            token labels, in place of mixing and cross entropy.
+        fusion: How the views of a sample are averaged: "logits" (published) or "probabilities".
         init: Weights to start from: a file or a published name; None starts at random.
         load_weights: (network, init, class_names=) -> a report of what was loaded.
 
     Shape:
-        batches hold `video` (B, V, C, T, H, W), `label` (B,), `video_index` (B,); and, unless all
-        is well, `status` (B,), places in `outcomes.STATUSES`, with B texts `problem`.
+        batches hold `video` (B, V, C, T, H, W) with `video_index` (B,), or `image` (B, C, H, W)
+        with `image_index` (B,); `label` (B,); and, unless all is well, `status` (B,), places in
+        `outcomes.STATUSES`, with B texts `problem`.
 
     Raises:
-        ValueError: an unknown fusion; in evaluation, a video was substituted or none could be
+        ValueError: an unknown fusion; in evaluation, a sample was substituted or none could be
             evaluated.
     """
 
@@ -66,21 +72,23 @@ class VideoClassification(LightningModule):
         *,
         optimizer: Callable[[nn.Module], Optimizer],
         schedule: Callable[..., LRScheduler],
-        clip: ClipSpec,
+        input: ClipSpec | ImageSpec,
         mixing: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None = None,
+        token_labels: Callable[[nn.Module, Tensor, Batch], Objective] | None = None,
         fusion: str = "logits",
         init: str | None = None,
         load_weights: Callable[..., object] | None = None,
     ) -> None:
         super().__init__()
         self.network = network
-        self.clip = clip
+        self.input = input
         self.fusion = check_fusion(fusion)
         self.class_names: list[str] = []
         self.tables: dict[str, ScoreTable] = {}
-        self._optimizer, self._schedule, self._mixing = optimizer, schedule, mixing
+        self._optimizer, self._schedule = optimizer, schedule
+        self._mixing, self._token_labels = mixing, token_labels
         self._init, self._load_weights = init, load_weights
-        self._scores = VideoScores()
+        self._scores = SampleScores()
 
     def setup(self, stage: str) -> None:
         """Take the class names from the data and, at the start of a training, the weights."""
@@ -93,35 +101,42 @@ class VideoClassification(LightningModule):
             self.print(f"weights from {self._init}: {report}")
             self._init = None  # a second fit goes on from where the first ended
 
-    def forward(self, video: Tensor) -> Tensor:
-        """Logits (N, K) of clips (N, C, T, H, W)."""
-        return self.network(video)
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Logits (N, K) of clips (N, C, T, H, W) or pictures (N, C, H, W)."""
+        return self.network(inputs)
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
-        """Loss of the batch's clips, mixed; skipped videos leave the batch the smaller."""
-        video, label = _without_skipped(batch)
-        if not len(video):
-            return self._loss_of_nothing(video)
-        clips = video.flatten(0, 1)  # (B V, C, T, H, W)
-        labels = label.repeat_interleave(video.shape[1])
-        targets = labels
-        is_left_alone = len(clips) == 1 and len(video) < len(batch["video"])
-        if self._mixing is not None and not is_left_alone:
-            clips, targets = self._mixing(clips, labels)
-        outputs = self(clips)
-        logits = outputs[0] if isinstance(outputs, tuple) else outputs
-        loss = _mean_loss(outputs if isinstance(outputs, tuple) else (outputs,), targets)
-        self.log("train/loss", loss, prog_bar=True, batch_size=len(clips))
-        self.log("train/top1", _train_top1(logits, targets), prog_bar=True, batch_size=len(clips))
-        for name, number in {"evaluated": len(video), "listed": len(batch["video"])}.items():
-            self.log(f"train/{name}", float(number), batch_size=len(clips))
+        """Loss of the batch's inputs, mixed; skipped samples leave the batch the smaller."""
+        kept = _without_skipped(batch)
+        views, label = _views(kept), kept["label"]  # (B, V, C, ...), (B,)
+        if not len(views):
+            return self._loss_of_nothing(views)
+        inputs = views.flatten(0, 1)
+        if self._token_labels is not None:
+            loss, logits, targets = self._token_labels(self.network, inputs, kept)
+        else:
+            labels = label.repeat_interleave(views.shape[1])
+            is_left_alone = len(inputs) == 1 and len(views) < len(batch["label"])
+            loss, logits, targets = self._mixed_loss(inputs, labels, is_mixed=not is_left_alone)
+        self.log("train/loss", loss, prog_bar=True, batch_size=len(inputs))
+        self.log("train/top1", _train_top1(logits, targets), prog_bar=True, batch_size=len(inputs))
+        for name, number in {"evaluated": len(views), "listed": len(batch["label"])}.items():
+            self.log(f"train/{name}", float(number), batch_size=len(inputs))
         return loss
 
-    def _loss_of_nothing(self, video: Tensor) -> Tensor:
+    def _mixed_loss(self, inputs: Tensor, labels: Tensor, *, is_mixed: bool) -> Objective:
+        targets = labels
+        if self._mixing is not None and is_mixed:
+            inputs, targets = self._mixing(inputs, labels)
+        outputs = self(inputs)
+        outputs = outputs if isinstance(outputs, tuple) else (outputs,)
+        return _mean_loss(outputs, targets), outputs[0], targets
+
+    def _loss_of_nothing(self, views: Tensor) -> Tensor:
         """Zero, with the gradients, and the batch norms' talk, that other processes wait for."""
         parts = [0 * p.sum() for p in self.parameters() if p.requires_grad]
         if has_synchronised(self.network):
-            outputs = self(video.flatten(0, 1))
+            outputs = self(views.flatten(0, 1))
             parts += [0 * o.sum() for o in (outputs if isinstance(outputs, tuple) else [outputs])]
         return torch.stack(parts).sum()
 
@@ -130,11 +145,11 @@ class VideoClassification(LightningModule):
         self._scores.reset()
 
     def validation_step(self, batch: Batch, batch_index: int) -> None:
-        """Score the batch's videos."""
-        self._score(batch)
+        """Score the batch's samples."""
+        self.score(batch, self.network, self._scores)
 
     def on_validation_epoch_end(self) -> None:
-        """Log the metrics over all videos."""
+        """Log the metrics over all samples."""
         self._log_scores("val")
 
     def on_test_epoch_start(self) -> None:
@@ -142,11 +157,11 @@ class VideoClassification(LightningModule):
         self._scores.reset()
 
     def test_step(self, batch: Batch, batch_index: int) -> None:
-        """Score the batch's videos."""
-        self._score(batch)
+        """Score the batch's samples."""
+        self.score(batch, self.network, self._scores)
 
     def on_test_epoch_end(self) -> None:
-        """Log the metrics over all videos."""
+        """Log the metrics over all samples."""
         self._log_scores("test")
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
@@ -176,9 +191,9 @@ class VideoClassification(LightningModule):
 
     def _description(self) -> Description:
         return Description(
-            task="video_classification",
+            task=task_of(self._arguments()),
             network=self._arguments(),
-            input=self.clip,
+            input=self.input,
             class_names=tuple(self.class_names) or None,
             fusion=self.fusion,
         )
@@ -187,20 +202,21 @@ class VideoClassification(LightningModule):
         """The network's own; a module's attributes have no types."""
         return cast(NetworkArguments, self.network.config)
 
-    def _score(self, batch: Batch) -> None:
-        video = batch["video"]
+    def score(self, batch: Batch, network: nn.Module, scores: SampleScores) -> None:
+        """Add a batch to scores, as answered by this network or by one with other weights."""
+        views = _views(batch)
         # Official: evaluation runs without autocast, whatever the training's precision.
-        with torch.autocast(video.device.type, enabled=False):
-            logits = self(video.flatten(0, 1).float())
-        scores = fuse_views(logits.unflatten(0, video.shape[:2]), self.fusion)
+        with torch.autocast(views.device.type, enabled=False):
+            logits = network(views.flatten(0, 1).float())
+        fused = fuse_views(logits.unflatten(0, views.shape[:2]), self.fusion)
         for problem in problems_of(batch):
             if problem.status == SUBSTITUTED:
                 raise ValueError(
-                    f"video {problem.video_index} was substituted ({problem.reason}), expected "
-                    "an evaluation of the listed videos alone"
+                    f"sample {problem.sample_index} was substituted ({problem.reason}), expected "
+                    "an evaluation of the listed samples alone"
                 )
         accounts = batch.get("status"), batch.get("problem", ())
-        self._scores.update(batch["video_index"], batch["label"], scores, *accounts)
+        scores.update(index_in(batch), batch["label"], fused, *accounts)
 
     def _log_scores(self, split: str) -> None:
         table = self._scores.table()
@@ -218,18 +234,23 @@ class VideoClassification(LightningModule):
             )
 
     def _num_listed(self, split: str) -> int:
-        """Videos of the list, whether or not a limited pass reaches them."""
+        """Samples of the list, whether or not a limited pass reaches them."""
         loader = getattr(self.trainer, f"{split}_dataloaders")
         return len(loader.dataset)
 
 
-def _without_skipped(batch: Batch) -> tuple[Tensor, Tensor]:
-    """Clips and labels of the videos that were read."""
-    video, label = batch["video"], batch["label"]
+def _views(batch: Batch) -> Tensor:
+    """What the network sees of each sample: (B, V, C, ...); a picture is its only view."""
+    return batch["video"] if "video" in batch else batch["image"].unsqueeze(1)
+
+
+def _without_skipped(batch: Batch) -> Batch:
+    """The batch without the samples that could not be read."""
     if not any(problem.status == SKIPPED for problem in problems_of(batch)):
-        return video, label
+        return batch
     kept = batch["status"] != SKIPPED
-    return video[kept], label[kept]
+    tensors = {key: value for key, value in batch.items() if isinstance(value, Tensor)}
+    return {key: value[kept] for key, value in tensors.items()}
 
 
 def _show(name: str, value: float) -> str:
@@ -242,7 +263,7 @@ def _mean_loss(outputs: Sequence[Tensor], targets: Tensor) -> Tensor:
 
 
 def _train_top1(logits: Tensor, targets: Tensor) -> Tensor:
-    """Share of clips (0 to 1) whose prediction is among the classes mixed into them."""
+    """Share of inputs (0 to 1) whose prediction is among the classes mixed into them."""
     predicted = logits.argmax(1)
     if targets.ndim == 1:
         return (predicted == targets).float().mean()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from video_uniformer.data.video.quarantine import Quarantine
+from video_uniformer.data.quarantine import Quarantine
 
 
 def test_listed_video_is_found_with_its_reason(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from video_uniformer.system.journal import Entries, Journal
 
 
 class Quarantine:
-    """A file that lists bad videos, which any number of processes read and add to.
+    """A file that lists bad samples, which any number of processes read and add to.
 
     One JSON object a line: the video's absolute `path`, the `reason`, `when` (UTC) it was added,
     and whether it `is_lost`: it hangs, or salvaging it was tried in vain. See `Journal`.

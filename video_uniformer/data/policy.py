@@ -9,15 +9,15 @@ CHOICES = ("raise", "skip", "substitute", "salvage")
 
 
 @dataclass(frozen=True)
-class BadVideoPolicy:
+class BadSamplePolicy:
     """What is done with a video that is missing, damaged, crashes its decoder or hangs it.
 
     Attributes:
-        on_bad_video: "raise" ends the run with the video's name. "skip" leaves the video out of
+        on_bad_sample: "raise" ends the run with the video's name. "skip" leaves the video out of
             losses and metrics, and counts it. "salvage" uses the intact frames of a damaged video,
             and skips it where there are none. "substitute" takes another video of the list, in
             training alone.
-        in_training: Instead of `on_bad_video` in training; None: the same.
+        in_training: Instead of `on_bad_sample` in training; None: the same.
         budget: Share of a list, 0 to 1, that may be bad; the run ends when there are more.
         quarantine: File that lists the videos that were set aside and are not opened again; None
             remembers none. Delete a line to have its file tried again.
@@ -29,7 +29,7 @@ class BadVideoPolicy:
         ValueError: A field is outside what is said above.
     """
 
-    on_bad_video: str = "raise"
+    on_bad_sample: str = "raise"
     in_training: str | None = None
     budget: float = 0.05
     quarantine: str | Path | None = None
@@ -37,7 +37,7 @@ class BadVideoPolicy:
     retries: int = 0
 
     def __post_init__(self) -> None:
-        _check_choice("on_bad_video", self.on_bad_video)
+        _check_choice("on_bad_sample", self.on_bad_sample)
         if self.in_training is not None:
             _check_choice("in_training", self.in_training)
         if not _is_number(self.budget) or not 0 <= self.budget <= 1:
@@ -48,7 +48,7 @@ class BadVideoPolicy:
         if type(self.retries) is not int or self.retries < 0:
             raise ValueError(f"retries is {self.retries!r}, expected a whole number >= 0")
 
-    def for_split(self, split: str) -> "BadVideoPolicy":
+    def for_split(self, split: str) -> "BadSamplePolicy":
         """The policy for one list of videos: "train", or one that is evaluated.
 
         Raises:
@@ -56,10 +56,10 @@ class BadVideoPolicy:
                 those listed.
         """
         if split == "train":
-            return replace(self, on_bad_video=self.in_training or self.on_bad_video)
-        if self.on_bad_video == "substitute":
+            return replace(self, on_bad_sample=self.in_training or self.on_bad_sample)
+        if self.on_bad_sample == "substitute":
             raise ValueError(
-                f"on_bad_video is 'substitute' for {split!r}, where a video is never replaced, "
+                f"on_bad_sample is 'substitute' for {split!r}, where a video is never replaced, "
                 "expected raise, skip or salvage; in_training=substitute is for training alone"
             )
         return self

@@ -15,10 +15,10 @@ from torch.utils.data import DataLoader
 from video_uniformer.clip import ClipSpec
 from video_uniformer.data.annotations import read_list
 from video_uniformer.data.decoding import Video, VideoError, open_video
+from video_uniformer.data.policy import BadSamplePolicy
+from video_uniformer.data.quarantine import Quarantine
 from video_uniformer.data.video import sampling
 from video_uniformer.data.video.dataset import VideoDataset
-from video_uniformer.data.video.policy import BadVideoPolicy
-from video_uniformer.data.video.quarantine import Quarantine
 from video_uniformer.data.video.reader import VideoReader
 from video_uniformer.data.video.train_transforms import train_transform
 from video_uniformer.data.video.transforms import eval_transform
@@ -30,7 +30,7 @@ from video_uniformer.outcomes import OK, SKIPPED, SUBSTITUTED
 def test_good_video_gives_the_numbers_of_the_plain_recipe(
     epoch: int, deadline_seconds: float | None, root: Path
 ) -> None:
-    dataset = with_policy(root, BadVideoPolicy("skip", deadline_seconds=deadline_seconds))
+    dataset = with_policy(root, BadSamplePolicy("skip", deadline_seconds=deadline_seconds))
     generator_seed = np.random.SeedSequence((7, epoch, 1)).generate_state(1, np.uint64)[0]
     with torch.random.fork_rng(devices=[]), open_video(root / "b.mp4") as video:
         torch.manual_seed(int(generator_seed))
@@ -51,7 +51,7 @@ def test_skipped_video_is_a_black_clip_of_the_usual_shape(
 ) -> None:
     clip = ClipSpec(num_frames=4, stride=stride, size=size, num_clips=2, num_crops=3)
     (root / "a.mp4").write_bytes(b"")
-    dataset = with_policy(root, BadVideoPolicy("skip"), clip=clip, is_eval=is_eval)
+    dataset = with_policy(root, BadSamplePolicy("skip"), clip=clip, is_eval=is_eval)
     bad, good = dataset[0], dataset[1]
     assert bad["video"].shape == good["video"].shape
     assert bad["video"].dtype == good["video"].dtype
@@ -64,7 +64,7 @@ def test_skipped_video_is_a_black_clip_of_the_usual_shape(
 
 def test_skipped_video_is_the_same_at_every_visit(root: Path) -> None:
     (root / "a.mp4").write_bytes(b"")
-    dataset = with_policy(root, BadVideoPolicy("skip"))
+    dataset = with_policy(root, BadSamplePolicy("skip"))
     torch.manual_seed(1)
     first = dataset[0, 3]["video"]
     torch.manual_seed(2)
@@ -83,19 +83,19 @@ def many(tmp_path: Path, video_file: Callable[..., Path]) -> Path:
     return tmp_path
 
 
-def plain(root: Path, policy: BadVideoPolicy) -> VideoDataset:
+def plain(root: Path, policy: BadSamplePolicy) -> VideoDataset:
     """Training without augmentation, so that a clip shows its video's grey level."""
     return VideoDataset(
         partial(read_list, "list.csv"),
         root=root,
         sampler=sampling.train_sampler(CLIP),
         transform=eval_transform(CLIP),
-        bad_videos=policy,
+        bad_samples=policy,
     )
 
 
 def test_substitute_brings_its_own_label_and_the_reason(many: Path) -> None:
-    dataset = plain(many, BadVideoPolicy("substitute"))
+    dataset = plain(many, BadSamplePolicy("substitute"))
     for epoch in range(4):
         item = dataset[5, epoch]
         assert item["status"].item() == SUBSTITUTED
@@ -115,10 +115,10 @@ def substitutes(dataset: VideoDataset, num_workers: int = 0) -> list[int]:
 
 @pytest.mark.slow
 def test_substitutes_are_those_of_seed_epoch_and_index(many: Path) -> None:
-    expected = substitutes(plain(many, BadVideoPolicy("substitute")))
+    expected = substitutes(plain(many, BadSamplePolicy("substitute")))
     assert len(set(expected)) > 4
     torch.manual_seed(3)
-    policy = BadVideoPolicy("substitute", quarantine=many / "list.jsonl", deadline_seconds=20)
+    policy = BadSamplePolicy("substitute", quarantine=many / "list.jsonl", deadline_seconds=20)
     assert substitutes(plain(many, policy), num_workers=2) == expected
     assert substitutes(plain(many, policy)) == expected  # now all on the list
 
@@ -126,13 +126,13 @@ def test_substitutes_are_those_of_seed_epoch_and_index(many: Path) -> None:
 def test_video_without_a_substitute_is_skipped(root: Path) -> None:
     for name in ("a.mp4", "b.mp4"):
         (root / name).write_bytes(b"")
-    assert with_policy(root, BadVideoPolicy("substitute"))[0]["status"].item() == SKIPPED
+    assert with_policy(root, BadSamplePolicy("substitute"))[0]["status"].item() == SKIPPED
 
 
 def test_only_video_of_a_list_has_no_substitute(root: Path) -> None:
     (root / "a.mp4").write_bytes(b"")
     (root / "list.csv").write_text("a.mp4 1\n")
-    assert with_policy(root, BadVideoPolicy("substitute"))[0]["status"].item() == SKIPPED
+    assert with_policy(root, BadSamplePolicy("substitute"))[0]["status"].item() == SKIPPED
 
 
 class NoFrames(Video):
@@ -164,7 +164,7 @@ def test_counts_of_a_scan_reach_the_decoder(deadline_seconds: float | None, root
         transform=eval_transform(CLIP),
         frame_counts=lambda root: {root / "a.mp4": 32},
     )
-    policy = BadVideoPolicy("skip", deadline_seconds=deadline_seconds)
+    policy = BadSamplePolicy("skip", deadline_seconds=deadline_seconds)
     dataset.reader = VideoReader(policy, opener=open_counted)
     problems = [dataset[index]["problem"] for index in range(2)]
     assert problems == ["counted as 32", "counted as None"]
@@ -175,15 +175,15 @@ def open_nothing(path: Path, decoder: str, **_: object) -> Video:
 
 
 def test_video_of_no_frame_is_bad(root: Path) -> None:
-    dataset = with_policy(root, BadVideoPolicy("skip"))
-    dataset.reader = VideoReader(BadVideoPolicy("skip"), opener=open_nothing)
+    dataset = with_policy(root, BadSamplePolicy("skip"))
+    dataset.reader = VideoReader(BadSamplePolicy("skip"), opener=open_nothing)
     item = dataset[0]
     assert item["status"].item() == SKIPPED
     assert item["problem"] == "no frame can be shown, expected a video"
 
 
 def test_guarded_data_set_travels_to_worker_processes(root: Path) -> None:
-    policy = BadVideoPolicy("skip", deadline_seconds=20, quarantine=root / "list.jsonl")
+    policy = BadSamplePolicy("skip", deadline_seconds=20, quarantine=root / "list.jsonl")
     (root / "a.mp4").write_bytes(b"")
     dataset = with_policy(root, policy)
     expected = dataset[1]["video"]

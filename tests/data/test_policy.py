@@ -4,13 +4,17 @@ from typing import Any
 
 import pytest
 
-from video_uniformer.data.video.policy import BadVideoPolicy
+from video_uniformer.data.policy import BadSamplePolicy
 
 
 @pytest.mark.parametrize(
     ("field", "value", "message"),
     [
-        ("on_bad_video", "skp", "on_bad_video is 'skp', expected one of .*; did you mean 'skip'?"),
+        (
+            "on_bad_sample",
+            "skp",
+            "on_bad_sample is 'skp', expected one of .*; did you mean 'skip'?",
+        ),
         ("in_training", "drop", "in_training is 'drop', expected one of raise, skip, substitute,"),
         ("budget", 1.5, "budget is 1.5, expected a share from 0 to 1 of the list"),
         ("budget", -0.1, "budget is -0.1, expected a share"),
@@ -23,11 +27,11 @@ from video_uniformer.data.video.policy import BadVideoPolicy
 )
 def test_policy_that_makes_no_sense_is_refused(field: str, value: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        BadVideoPolicy(**{field: value})
+        BadSamplePolicy(**{field: value})
 
 
 @pytest.mark.parametrize(
-    ("on_bad_video", "in_training", "split", "expected"),
+    ("on_bad_sample", "in_training", "split", "expected"),
     [
         ("skip", None, "train", "skip"),
         ("skip", None, "val", "skip"),
@@ -38,13 +42,13 @@ def test_policy_that_makes_no_sense_is_refused(field: str, value: Any, message: 
     ],
 )
 def test_training_may_have_a_way_of_its_own(
-    on_bad_video: str, in_training: str | None, split: str, expected: str
+    on_bad_sample: str, in_training: str | None, split: str, expected: str
 ) -> None:
-    policy = BadVideoPolicy(on_bad_video, in_training=in_training)
-    assert policy.for_split(split).on_bad_video == expected
+    policy = BadSamplePolicy(on_bad_sample, in_training=in_training)
+    assert policy.for_split(split).on_bad_sample == expected
 
 
 @pytest.mark.parametrize("split", ["val", "test"])
 def test_evaluation_never_substitutes(split: str) -> None:
     with pytest.raises(ValueError, match=f"'substitute' for '{split}', where a video is never"):
-        BadVideoPolicy("substitute").for_split(split)
+        BadSamplePolicy("substitute").for_split(split)

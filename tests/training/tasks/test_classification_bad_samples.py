@@ -101,11 +101,11 @@ def test_limited_validation_tells_the_length_of_the_list(tmp_path: Path) -> None
 
 def test_validation_on_no_video_is_refused(tmp_path: Path) -> None:
     data = Data(num_videos=2, bad={0: SKIPPED, 1: SKIPPED})
-    with pytest.raises(ValueError, match=r"evaluated 0 of 2 videos, .*; the first: reason 0"):
+    with pytest.raises(ValueError, match=r"evaluated 0 of 2 samples, .*; the first: reason 0"):
         make_trainer(tmp_path).validate(make_task(), data, verbose=False)
 
 
 def test_evaluation_on_substitutes_is_refused(tmp_path: Path) -> None:
     data = Data(num_videos=2, bad={1: SUBSTITUTED})
-    with pytest.raises(ValueError, match=r"video 1 was substituted \(reason 1\), expected an"):
+    with pytest.raises(ValueError, match=r"sample 1 was substituted \(reason 1\), expected an"):
         make_trainer(tmp_path).test(make_task(), data, verbose=False)

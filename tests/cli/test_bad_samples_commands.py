@@ -24,7 +24,7 @@ pytestmark = [
 ]
 
 Run = Callable[..., Any]
-SKIP = ("data.bad_videos.on_bad_video=skip", "data.bad_videos.budget=0.5")
+SKIP = ("data.bad_samples.on_bad_sample=skip", "data.bad_samples.budget=0.5")
 
 
 def table(path: Path) -> list[dict[str, str]]:
@@ -59,8 +59,8 @@ def test_test_tells_how_many_videos_it_rests_on(
     ran = run(testing.main, *tiny, *SKIP, f"ckpt_path={checkpoint}", f"output_dir={out}")
     assert (ran.status, ran.err) == (0, "")
     lines = words(ran.out)
-    assert "videos evaluated 5 of 8" in lines
-    assert f"bad videos: 3 (3 skipped), listed in {out / 'bad_videos.csv'}" in lines
+    assert "samples evaluated 5 of 8" in lines
+    assert f"bad samples: 3 (3 skipped), listed in {out / 'bad_samples.csv'}" in lines
     metrics = json.loads((out / "metrics.json").read_text())
     assert (metrics["evaluated"], metrics["listed"]) == (5, 8)
 
@@ -76,7 +76,7 @@ def test_tables_have_a_row_for_every_video(
     assert rows[1]["reason"] == "the file is empty, expected a video"
     assert (rows[1]["label"], rows[1]["predicted"], rows[1]["dark"]) == ("bright", "", "")
     assert all(float(rows[index]["dark"]) >= 0 for index in GOOD)
-    bad = table(out / "bad_videos.csv")
+    bad = table(out / "bad_samples.csv")
     assert [(Path(row["path"]).name, row["split"]) for row in bad] == [
         (f"val{index}.mp4", "test") for index in BAD
     ]
@@ -92,10 +92,15 @@ def test_training_tells_how_many_videos_its_metrics_rest_on(
     ran = run(training.main, *tiny, *SKIP, f"output_dir={out}")
     assert (ran.status, ran.err) == (0, "")
     assert "epoch 0: evaluated 5 of 8: loss " in " ".join(words(ran.out))
-    assert "bad videos: 4 (4 skipped), listed in" in ran.out
+    assert "bad samples: 4 (4 skipped), listed in" in ran.out
     [row] = [row for row in table(out / "csv" / "version_0" / "metrics.csv") if row["val/top1"]]
     assert (float(row["val/evaluated"]), float(row["val/listed"])) == (5, 8)
-    assert [row["split"] for row in table(out / "bad_videos.csv")] == ["train", "val", "val", "val"]
+    assert [row["split"] for row in table(out / "bad_samples.csv")] == [
+        "train",
+        "val",
+        "val",
+        "val",
+    ]
 
 
 def test_training_on_substitutes_evaluates_the_listed_videos(
@@ -103,30 +108,30 @@ def test_training_on_substitutes_evaluates_the_listed_videos(
 ) -> None:
     out = tmp_path / "out"
     (eight / "train3.mp4").write_bytes(b"")
-    settings = (*SKIP, "data.bad_videos.in_training=substitute", "data.num_workers=1")
+    settings = (*SKIP, "data.bad_samples.in_training=substitute", "data.num_workers=1")
     ran = run(training.main, *tiny, *settings, f"output_dir={out}")
     assert (ran.status, ran.err) == (0, "")
-    assert "bad videos: 4 (3 skipped, 1 substituted)" in " ".join(words(ran.out))
+    assert "bad samples: 4 (3 skipped, 1 substituted)" in " ".join(words(ran.out))
 
 
 @pytest.mark.parametrize("main", [training.main, testing.main])
 def test_evaluation_on_substitutes_is_one_line(
     main: Callable[[], None], run: Run, tiny: Sequence[str], checkpoint: Path
 ) -> None:
-    settings = ["output_dir=out", "data.bad_videos.on_bad_video=substitute"]
+    settings = ["output_dir=out", "data.bad_samples.on_bad_sample=substitute"]
     settings += [f"ckpt_path={checkpoint}"] if main is testing.main else []
     ran = run(main, *tiny, *settings)
     assert ran.status == 1
-    assert ran.err.startswith("error: on_bad_video is 'substitute' for 'val', where a video is")
+    assert ran.err.startswith("error: on_bad_sample is 'substitute' for 'val', where a video is")
     assert ran.err.count("\n") == 1
 
 
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ("data.bad_videos.on_bad_video=skp", "on_bad_video is 'skp', expected one of"),
-        ("data.bad_videos.budget=2", "budget is 2, expected a share"),
-        ("data.bad_videos.quarantine=videos/train.csv", "quarantine is videos/train.csv, which"),
+        ("data.bad_samples.on_bad_sample=skp", "on_bad_sample is 'skp', expected one of"),
+        ("data.bad_samples.budget=2", "budget is 2, expected a share"),
+        ("data.bad_samples.quarantine=videos/train.csv", "quarantine is videos/train.csv, which"),
     ],
 )
 def test_policy_that_makes_no_sense_is_one_line(
@@ -138,10 +143,10 @@ def test_policy_that_makes_no_sense_is_one_line(
     assert ran.err.count("\n") == 1
 
 
-def test_list_with_too_many_bad_videos_is_one_line(
+def test_list_with_too_many_bad_samples_is_one_line(
     run: Run, tiny: Sequence[str], eight: Path, checkpoint: Path
 ) -> None:
-    settings = ("data.bad_videos.on_bad_video=skip", f"ckpt_path={checkpoint}", "output_dir=out")
+    settings = ("data.bad_samples.on_bad_sample=skip", f"ckpt_path={checkpoint}", "output_dir=out")
     ran = run(testing.main, *tiny, *settings)
     assert ran.status == 1
     assert ran.err.startswith("error: 3 of the 8 test videos are bad, more than the share 0.05 ")
@@ -149,11 +154,11 @@ def test_list_with_too_many_bad_videos_is_one_line(
     assert ran.err.count("\n") == 1
 
 
-def test_list_of_bad_videos_alone_is_one_line(
+def test_list_of_bad_samples_alone_is_one_line(
     run: Run, tiny: Sequence[str], eight: Path, checkpoint: Path
 ) -> None:
     (eight / "val.csv").write_text("val1.mp4 0\nval4.mp4 1\n")
-    settings = (*SKIP, "data.bad_videos.budget=1", f"ckpt_path={checkpoint}", "output_dir=out")
+    settings = (*SKIP, "data.bad_samples.budget=1", f"ckpt_path={checkpoint}", "output_dir=out")
     ran = run(testing.main, *tiny, *settings)
     assert ran.status == 1
     assert ran.err.startswith("error: evaluated 0 of 2 videos, expected at least one; the first: ")
@@ -163,7 +168,7 @@ def test_list_of_bad_videos_alone_is_one_line(
 def test_later_run_reads_the_list_of_an_earlier_one(
     run: Run, tiny: Sequence[str], eight: Path, checkpoint: Path, tmp_path: Path
 ) -> None:
-    shared = (f"data.bad_videos.quarantine={tmp_path / 'shared.jsonl'}", f"ckpt_path={checkpoint}")
+    shared = (f"data.bad_samples.quarantine={tmp_path / 'shared.jsonl'}", f"ckpt_path={checkpoint}")
     run(testing.main, *tiny, *SKIP, *shared, f"output_dir={tmp_path / 'first'}")
     shutil.copy(eight / "val0.mp4", eight / "val1.mp4")
     run(testing.main, *tiny, *SKIP, *shared, f"output_dir={tmp_path / 'second'}")
@@ -194,7 +199,7 @@ def report(tmp_path: Path, name: str) -> dict[str, float]:
     return {key: content[key] for key in ("evaluated", "loss", "top1")}
 
 
-@pytest.mark.parametrize("batch_size", [1, 3, 8])  # all sizes: training/callbacks/test_bad_videos
+@pytest.mark.parametrize("batch_size", [1, 3, 8])  # all sizes: training/callbacks/test_bad_samples
 def test_metrics_are_those_of_the_good_videos(
     batch_size: int, run: Run, tiny: Sequence[str], eight: Path, checkpoint: Path, tmp_path: Path
 ) -> None:
@@ -213,10 +218,12 @@ def test_metrics_of_two_processes_are_those_of_the_good_videos(
     both = (*settings, *TWO_PROCESSES, f"output_dir={tmp_path / 'all'}")
     ranks = launch_ranks(testing.main, *both, cwd=tmp_path)
     assert [(rank.status, rank.err) for rank in ranks] == [(0, "")] * 2
-    assert "videos evaluated 5 of 8" in words(ranks[0].out)
+    assert "samples evaluated 5 of 8" in words(ranks[0].out)
     statuses = [row["status"] for row in table(tmp_path / "all" / "scores.csv")]
     assert [index for index in range(8) if statuses[index] == "skipped"] == list(BAD)
-    assert [row["reason"] != "" for row in table(tmp_path / "all" / "bad_videos.csv")] == [True] * 3
+    assert [row["reason"] != "" for row in table(tmp_path / "all" / "bad_samples.csv")] == [
+        True
+    ] * 3
     (eight / "val.csv").write_text("".join(f"val{i}.mp4 {i % 2}\n" for i in GOOD))
     run(testing.main, *settings, f"output_dir={tmp_path / 'good'}")
     assert report(tmp_path, "all") == report(tmp_path, "good")
@@ -232,7 +239,7 @@ def test_process_without_a_video_left_does_not_hold_up_the_other(
     ranks = launch_ranks(training.main, *settings, cwd=tmp_path)
     assert [(rank.status, rank.err) for rank in ranks] == [(0, "")] * 2
     assert (out / "checkpoints" / "last.ckpt").is_file()
-    rows = {Path(row["path"]).name: row["times_seen"] for row in table(out / "bad_videos.csv")}
+    rows = {Path(row["path"]).name: row["times_seen"] for row in table(out / "bad_samples.csv")}
     assert rows == {f"{name}.mp4": "2" for name in ("train3", "val1", "val4", "val6")}
 
 
@@ -285,12 +292,12 @@ def test_salvaged_videos_are_evaluated_and_counted(
     run: Run, tiny: Sequence[str], eight: Path, damaged: Path, checkpoint: Path
 ) -> None:
     (eight / "val.csv").write_text("val0.mp4 0\ndamaged.mp4 1\nval4.mp4 0\n")
-    salvage = ("data.bad_videos.on_bad_video=salvage", "data.bad_videos.budget=1")
+    salvage = ("data.bad_samples.on_bad_sample=salvage", "data.bad_samples.budget=1")
     clip = ("clip.num_frames=20", "clip.num_clips=1")
     ran = run(testing.main, *tiny, *salvage, *clip, f"ckpt_path={checkpoint}", "output_dir=out")
     assert (ran.status, ran.err) == (0, "")
-    assert "videos evaluated 2 of 3" in words(ran.out)
-    assert "bad videos: 2 (1 salvaged, 1 skipped), listed in" in ran.out
+    assert "samples evaluated 2 of 3" in words(ran.out)
+    assert "bad samples: 2 (1 salvaged, 1 skipped), listed in" in ran.out
     rows = table(Path("out") / "scores.csv")
     assert [row["status"] for row in rows] == ["ok", "salvaged", "skipped"]
     assert rows[1]["predicted"] in ("dark", "bright")

@@ -1,4 +1,4 @@
-"""Every listed video accounted for: how many were bad, why, and when that is too many."""
+"""Every listed sample accounted for: how many were bad, why, and when that is too many."""
 
 import csv
 from collections import Counter
@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 import torch.distributed
 from lightning import Callback, LightningModule, Trainer
 
-from video_uniformer.outcomes import STATUSES
+from video_uniformer.outcomes import STATUSES, index_in
 
 _NUM_NAMED = 3
 
@@ -18,10 +18,10 @@ Item = TypeVar("Item")
 
 
 class Policy(Protocol):
-    """What a run does with bad videos."""
+    """What a run does with bad samples."""
 
     @property
-    def on_bad_video(self) -> str:
+    def on_bad_sample(self) -> str:
         """What is done: `raise` ends the run at the first."""
 
     @property
@@ -33,22 +33,22 @@ class Policy(Protocol):
 
 
 class Problem(NamedTuple):
-    """A bad video of a batch.
+    """A bad sample of a batch.
 
     Attributes:
-        video_index: Its place in the list.
+        sample_index: Its place in the list.
         status: Place in `STATUSES`.
         reason: What is wrong with it.
     """
 
-    video_index: int
+    sample_index: int
     status: int
     reason: str
 
 
 @dataclass
-class BadVideo:
-    """A bad video of a list: what is wrong with it, and in how many batches it was met."""
+class BadSample:
+    """A bad sample of a list: what is wrong with it, and in how many batches it was met."""
 
     path: Path
     status: int
@@ -57,12 +57,12 @@ class BadVideo:
 
 
 def problems_of(batch: Mapping[str, Any]) -> list[Problem]:
-    """The bad videos of a batch; a batch that tells none has none."""
+    """The bad samples of a batch; a batch that tells none has none."""
     texts = batch.get("problem", [])
     # The texts are at hand; tensors would have to be waited for where they are on a device.
     if not any(texts):
         return []
-    columns = (batch["video_index"].tolist(), batch["status"].tolist(), texts)
+    columns = (index_in(batch).tolist(), batch["status"].tolist(), texts)
     return [Problem(*row) for row in zip(*columns, strict=True) if row[2]]
 
 
@@ -75,32 +75,32 @@ def gather_items(items: list[Item]) -> list[Item]:
     return [item for part in parts for item in part]
 
 
-class BadVideos(Callback):
-    """Count the bad videos of each list, end the run when there are too many, and write them down.
+class BadSamples(Callback):
+    """Count the bad samples of each list, end the run when there are too many, and write them down.
 
-    Counts are made from the batches, over all processes: a video counts once, however often and
+    Counts are made from the batches, over all processes: a sample counts once, however often and
     wherever it is met. The policy is that of the data module; where it raises at the first bad
-    video, there is nothing to count.
+    sample, there is nothing to count.
 
     Args:
         path: The CSV file written at the end of a run: path, split, status, reason, times seen.
 
     Raises:
-        ValueError: In a run, more videos of a list are bad than the policy's budget: in training at
-            the step where that shows, in validation and test at the end of the pass.
+        ValueError: In a run, more samples of a list are bad than the policy's budget: in training
+            at the step where that shows, in validation and test at the end of the pass.
     """
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        self._bad: dict[str, dict[int, BadVideo]] = {}
+        self._bad: dict[str, dict[int, BadSample]] = {}
         self._in_pass: dict[int, Problem] = {}
 
     def state_dict(self) -> dict[str, Any]:
         """What was counted, as plain values, for a training that is resumed."""
         return {
             split: {
-                index: (str(video.path), video.status, video.reason, video.times_seen)
-                for index, video in bad.items()
+                index: (str(sample.path), sample.status, sample.reason, sample.times_seen)
+                for index, sample in bad.items()
             }
             for split, bad in self._bad.items()
         }
@@ -109,13 +109,13 @@ class BadVideos(Callback):
         """Go on counting."""
         for split, bad in state_dict.items():
             self._bad[split] = {
-                index: BadVideo(Path(path), *rest) for index, (path, *rest) in bad.items()
+                index: BadSample(Path(path), *rest) for index, (path, *rest) in bad.items()
             }
 
     def on_train_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """Count the batch's bad videos, before the network sees it."""
+        """Count the batch's bad samples, before the network sees it."""
         if self._policy(trainer, "train") is None:
             return
         found = problems_of(batch)
@@ -135,18 +135,18 @@ class BadVideos(Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Note the batch's bad videos."""
-        self._in_pass.update({problem.video_index: problem for problem in problems_of(batch)})
+        """Note the batch's bad samples."""
+        self._in_pass.update({problem.sample_index: problem for problem in problems_of(batch)})
 
     on_test_epoch_start = on_validation_epoch_start
     on_test_batch_start = on_validation_batch_start
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Count the bad videos of the pass."""
+        """Count the bad samples of the pass."""
         self._count_pass(trainer, "val")
 
     def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Count the bad videos of the pass."""
+        """Count the bad samples of the pass."""
         self._count_pass(trainer, "test")
 
     def on_exception(
@@ -163,9 +163,9 @@ class BadVideos(Callback):
 
     def _policy(self, trainer: Trainer, split: str) -> Policy | None:
         """The split's policy; None where it raises."""
-        shared: Policy | None = getattr(_datamodule(trainer), "bad_videos", None)
+        shared: Policy | None = getattr(_datamodule(trainer), "bad_samples", None)
         policy = shared and shared.for_split(split)
-        return policy if policy and policy.on_bad_video != "raise" else None
+        return policy if policy and policy.on_bad_sample != "raise" else None
 
     def _is_needed(self, trainer: Trainer) -> bool:
         return any(self._policy(trainer, split) for split in ("train", "val", "test"))
@@ -174,32 +174,32 @@ class BadVideos(Callback):
         if self._policy(trainer, split) is None:
             return
         problems = gather_items(list(self._in_pass.values()))
-        # A few videos are dealt out twice, so that every process has as many.
-        self._count(trainer, split, list({item.video_index: item for item in problems}.values()))
+        # A few samples are dealt out twice, so that every process has as many.
+        self._count(trainer, split, list({item.sample_index: item for item in problems}.values()))
 
     def _count(self, trainer: Trainer, split: str, problems: Sequence[Problem]) -> None:
-        samples = _datamodule(trainer).dataset(split).samples
+        listed = _datamodule(trainer).dataset(split).samples
         bad = self._bad.setdefault(split, {})
         for index, status, reason in problems:
-            video = bad.setdefault(index, BadVideo(samples[index].path, status, reason))
-            video.times_seen += 1
+            sample = bad.setdefault(index, BadSample(listed[index].path, status, reason))
+            sample.times_seen += 1
         policy = self._policy(trainer, split)
-        if policy and len(bad) > policy.budget * len(samples):
+        if policy and len(bad) > policy.budget * len(listed):
             named = "; ".join(f"{v.path}: {v.reason}" for v in list(bad.values())[:_NUM_NAMED])
             more = "; ..." if len(bad) > _NUM_NAMED else ""
             raise ValueError(
-                f"{len(bad)} of the {len(samples)} {split} videos are bad, more than the share "
-                f"{policy.budget:g} that data.bad_videos.budget allows ({named}{more}); "
+                f"{len(bad)} of the {len(listed)} {split} samples are bad, more than the share "
+                f"{policy.budget:g} that data.bad_samples.budget allows ({named}{more}); "
                 f"{self.path} lists them"
             )
 
     def _summary(self) -> str:
-        videos = [video for bad in self._bad.values() for video in bad.values()]
-        if not videos:
-            return "bad videos: none"
-        counts = Counter(STATUSES[video.status] for video in videos)
+        samples = [sample for bad in self._bad.values() for sample in bad.values()]
+        if not samples:
+            return "bad samples: none"
+        counts = Counter(STATUSES[sample.status] for sample in samples)
         parts = ", ".join(f"{counts[status]} {status}" for status in STATUSES if counts[status])
-        return f"bad videos: {len(videos)} ({parts}), listed in {self.path}"
+        return f"bad samples: {len(samples)} ({parts}), listed in {self.path}"
 
     def _write(self, trainer: Trainer) -> None:
         if not trainer.is_global_zero or not self._is_needed(trainer):
@@ -210,9 +210,9 @@ class BadVideos(Callback):
             rows = csv.writer(file)
             rows.writerow(["path", "split", "status", "reason", "times_seen"])
             for split, bad in self._bad.items():
-                for _, video in sorted(bad.items()):
-                    status = STATUSES[video.status]
-                    rows.writerow([video.path, split, status, video.reason, video.times_seen])
+                for _, sample in sorted(bad.items()):
+                    status = STATUSES[sample.status]
+                    rows.writerow([sample.path, split, status, sample.reason, sample.times_seen])
 
 
 def _datamodule(trainer: Trainer) -> Any:

@@ -17,23 +17,23 @@ from torch.utils.data import DataLoader
 from video_uniformer import ClipSpec, create_uniformer
 from video_uniformer.data.annotations import read_list
 from video_uniformer.data.decoding import Video, open_video
+from video_uniformer.data.policy import BadSamplePolicy
+from video_uniformer.data.quarantine import Quarantine
 from video_uniformer.data.video.dataset import VideoDataset
-from video_uniformer.data.video.policy import BadVideoPolicy
-from video_uniformer.data.video.quarantine import Quarantine
 from video_uniformer.data.video.reader import VideoReader
 from video_uniformer.data.video.sampling import eval_sampler as eval_sampler
 from video_uniformer.data.video.sampling import train_sampler
 from video_uniformer.data.video.train_transforms import train_transform
 from video_uniformer.data.video.transforms import eval_transform
 from video_uniformer.outcomes import SALVAGED, SKIPPED, SUBSTITUTED
-from video_uniformer.training.callbacks.bad_videos import (
-    BadVideos,
+from video_uniformer.training.callbacks.bad_samples import (
+    BadSamples,
     gather_items,
     problems_of,
 )
 from video_uniformer.training.datamodule import DataModule
 from video_uniformer.training.optim import adamw, warmup_cosine
-from video_uniformer.training.tasks.classification import VideoClassification
+from video_uniformer.training.tasks.classification import Classification
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:.*does not have many workers", "ignore:.*LeafSpec.*:FutureWarning"
@@ -45,9 +45,9 @@ Bad = Mapping[int, tuple[int, str]]
 class Lists(lightning.LightningDataModule):
     """Lists of ten videos each, of which some are bad."""
 
-    def __init__(self, policy: BadVideoPolicy | None, **bad: Bad) -> None:
+    def __init__(self, policy: BadSamplePolicy | None, **bad: Bad) -> None:
         super().__init__()
-        self.bad_videos = policy
+        self.bad_samples = policy
         self.bad = bad
 
     def dataset(self, split: str) -> Any:
@@ -102,7 +102,7 @@ def make_trainer(tmp_path: Path, **settings: Any) -> lightning.Trainer:
     return lightning.Trainer(
         accelerator="cpu",
         default_root_dir=tmp_path,
-        callbacks=[BadVideos(tmp_path / "out" / "bad_videos.csv")],
+        callbacks=[BadSamples(tmp_path / "out" / "bad_samples.csv")],
         logger=False,
         enable_progress_bar=False,
         enable_model_summary=False,
@@ -113,16 +113,16 @@ def make_trainer(tmp_path: Path, **settings: Any) -> lightning.Trainer:
 
 
 def listed(tmp_path: Path) -> list[list[str]]:
-    with (tmp_path / "out" / "bad_videos.csv").open(newline="") as file:
+    with (tmp_path / "out" / "bad_samples.csv").open(newline="") as file:
         head, *rows = csv.reader(file)
     assert head == ["path", "split", "status", "reason", "times_seen"]
     return rows
 
 
-ALL = BadVideoPolicy("skip", budget=1)
+ALL = BadSamplePolicy("skip", budget=1)
 
 
-def test_bad_videos_are_listed_with_split_status_reason_and_times(
+def test_bad_samples_are_listed_with_split_status_reason_and_times(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     data = Lists(
@@ -136,20 +136,22 @@ def test_bad_videos_are_listed_with_split_status_reason_and_times(
         ["train7.mp4", "train", "substituted", "empty", "3"],
         ["val0.mp4", "val", "skipped", "it hangs, alas", "3"],
     ]
-    path = tmp_path / "out" / "bad_videos.csv"
-    line = f"bad videos: 3 (1 salvaged, 1 skipped, 1 substituted), listed in {path}\n"
+    path = tmp_path / "out" / "bad_samples.csv"
+    line = f"bad samples: 3 (1 salvaged, 1 skipped, 1 substituted), listed in {path}\n"
     assert capsys.readouterr().out == line
 
 
-def test_run_without_bad_videos_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_run_without_bad_samples_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     make_trainer(tmp_path).test(Task(), Lists(ALL), verbose=False)
     assert listed(tmp_path) == []
-    assert capsys.readouterr().out == "bad videos: none\n"
+    assert capsys.readouterr().out == "bad samples: none\n"
 
 
-@pytest.mark.parametrize("policy", [None, BadVideoPolicy()])
+@pytest.mark.parametrize("policy", [None, BadSamplePolicy()])
 def test_run_that_raises_at_the_first_counts_nothing(
-    policy: BadVideoPolicy | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    policy: BadSamplePolicy | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     make_trainer(tmp_path).fit(Task(), Lists(policy))
     assert not (tmp_path / "out").exists()
@@ -161,10 +163,11 @@ def bad(*indices: int) -> Bad:
 
 
 def test_training_ends_at_the_step_where_the_budget_is_passed(tmp_path: Path) -> None:
-    task, policy = Task(), BadVideoPolicy("skip", budget=0.2)
+    task, policy = Task(), BadSamplePolicy("skip", budget=0.2)
     message = (
-        r"3 of the 10 train videos are bad, more than the share 0\.2 that data\.bad_videos\.budget "
-        r"allows \(train1\.mp4: reason 1; train2\.mp4: reason 2; train6\.mp4: reason 6\); .*csv"
+        r"3 of the 10 train samples are bad, more than the share 0\.2 that "
+        r"data\.bad_samples\.budget allows \(train1\.mp4: reason 1; train2\.mp4: reason 2; "
+        r"train6\.mp4: reason 6\); .*csv"
     )
     with pytest.raises(ValueError, match=message):
         make_trainer(tmp_path).fit(task, Lists(policy, train=bad(1, 2, 6)))
@@ -176,15 +179,15 @@ def test_training_ends_at_the_step_where_the_budget_is_passed(tmp_path: Path) ->
 def test_evaluation_ends_with_an_error_where_the_budget_is_passed(
     split: str, run: str, tmp_path: Path
 ) -> None:
-    data = Lists(BadVideoPolicy("skip", budget=0.3), **{split: bad(0, 1, 8, 9)})
-    message = rf"4 of the 10 {split} videos are bad, .*{split}8\.mp4: reason 8; \.\.\.\)"
+    data = Lists(BadSamplePolicy("skip", budget=0.3), **{split: bad(0, 1, 8, 9)})
+    message = rf"4 of the 10 {split} samples are bad, .*{split}8\.mp4: reason 8; \.\.\.\)"
     with pytest.raises(ValueError, match=message):
         getattr(make_trainer(tmp_path), run)(Task(), data, verbose=False)
     assert len(listed(tmp_path)) == 4
 
 
 def test_budget_that_is_just_kept_ends_nothing(tmp_path: Path) -> None:
-    data = Lists(BadVideoPolicy("skip", budget=0.2), train=bad(1, 2), val=bad(8, 9))
+    data = Lists(BadSamplePolicy("skip", budget=0.2), train=bad(1, 2), val=bad(8, 9))
     make_trainer(tmp_path, max_epochs=3).fit(Task(), data)
     assert len(listed(tmp_path)) == 4
 
@@ -204,7 +207,7 @@ def test_budget_that_is_just_kept_ends_nothing(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_problems_of_a_batch_are_its_bad_videos(batch: Any, expected: list[Any]) -> None:
+def test_problems_of_a_batch_are_its_bad_samples(batch: Any, expected: list[Any]) -> None:
     assert problems_of(batch) == expected
 
 
@@ -243,7 +246,7 @@ def root(tmp_path: Path, video_file: Callable[..., Path]) -> Path:
 
 
 def build(
-    split: str, *, bad_videos: BadVideoPolicy, root: Path, decoder: str, class_names: Any
+    split: str, *, bad_samples: BadSamplePolicy, root: Path, decoder: str, class_names: Any
 ) -> VideoDataset:
     is_train = split == "train"
     dataset = VideoDataset(
@@ -252,28 +255,28 @@ def build(
         sampler=train_sampler(CLIP) if is_train else eval_sampler(CLIP),
         transform=train_transform(CLIP) if is_train else eval_transform(CLIP),
         class_names=class_names,
-        bad_videos=bad_videos,
+        bad_samples=bad_samples,
     )
-    dataset.reader = VideoReader(bad_videos, decoder, opener=hang_on_some)
+    dataset.reader = VideoReader(bad_samples, decoder, opener=hang_on_some)
     return dataset
 
 
-def make_data(root: Path, policy: BadVideoPolicy, **settings: Any) -> DataModule:
+def make_data(root: Path, policy: BadSamplePolicy, **settings: Any) -> DataModule:
     return DataModule(
         root=root,
         datasets={split: partial(build, split) for split in ("train", "val")},
-        bad_videos=policy,
+        bad_samples=policy,
         **{"batch_size": 4, "eval_batch_size": 3, "num_workers": 0, **settings},
     )
 
 
-def make_task() -> VideoClassification:
+def make_task() -> Classification:
     torch.manual_seed(0)
-    return VideoClassification(
+    return Classification(
         create_uniformer("test", num_classes=2),
         optimizer=partial(adamw, lr_per_32_videos=1e-2, batch_size=4),
         schedule=partial(warmup_cosine, warmup_epochs=0),
-        clip=CLIP,
+        input=CLIP,
     )
 
 
@@ -290,7 +293,7 @@ def test_training_over_cuts_and_a_hanging_video_goes_on_and_sets_it_aside(
     for gop, hidden, name in ((150, 138, "3.mp4"), (250, 175, "4.mp4")):
         source = video_file(num_frames=300, gop=gop, name="whole.mp4")
         copy_packets(source, root / name, first=0, zero=hidden)
-    policy = BadVideoPolicy(
+    policy = BadSamplePolicy(
         "skip",
         in_training=in_training,
         budget=0.5,
@@ -315,7 +318,7 @@ def test_metrics_are_those_of_the_videos_that_can_be_read(batch_size: int, root:
     results = []
     for kept, name in ((range(8), "all"), ((0, 1, 3, 4, 7), "good")):
         (root / "val.csv").write_text("".join(lines[index] for index in kept))
-        policy = BadVideoPolicy("skip", budget=1, quarantine=root / f"{name}.jsonl")
+        policy = BadSamplePolicy("skip", budget=1, quarantine=root / f"{name}.jsonl")
         # The one that hangs is known from an earlier run.
         Quarantine(root / f"{name}.jsonl").add(root / "2.mp4", "it hangs")
         trainer = make_trainer(root)
