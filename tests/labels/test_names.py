@@ -11,6 +11,8 @@ from video_uniformer.data.annotations import read_class_names
 @pytest.mark.parametrize(
     ("name", "count", "facts"),
     [
+        ("imagenet1k", 1000, {0: "tench", 134: "crane bird", 999: "toilet tissue"}),
+        ("imagenet1k_synsets", 1000, {0: "n01440764", 134: "n02012849", 999: "n15075141"}),
         ("kinetics400", 400, {0: "riding a bike", 1: "marching", 370: "yoga"}),
         ("kinetics600", 600, {0: "feeding_fish", 599: "playing_organ"}),
         ("something_v1", 174, {0: "Approaching something with your camera"}),

@@ -11,6 +11,7 @@ from video_uniformer.system.text_lines import Line, find_list, read_json, read_l
 
 SHIPPED = (
     "imagenet1k",
+    "imagenet1k_synsets",
     "kinetics400",
     "kinetics600",
     "something_v1",

@@ -3,6 +3,8 @@
 The suffixes of videos are those of the containers that FFmpeg reads and people have.
 """
 
+import itertools
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -62,6 +64,8 @@ _KINDS = {
     **dict.fromkeys(PICTURE_SUFFIXES, PICTURE),
     **dict.fromkeys(VIDEO_SUFFIXES, VIDEO),
 }
+# Of formats that Pillow does not read without a plug-in, or not at all.
+_UNREAD_PICTURE_SUFFIXES = (".heic", ".heif", ".jxl", ".exr", ".svg")
 _HEAD_BYTES = 4096
 _PACKET_BYTES = (188, 192, 204)  # of MPEG transport streams: plain, with a time, with a checksum
 _OGG_VIDEO = re.compile(rb"\x80theora|OVP80|BBCD\0|\x01video\0\0\0")
@@ -71,7 +75,9 @@ _MOST_LOOKS = 4
 
 def suffix_of(name: str) -> str:
     """The suffix of a file's name in lower case, with its dot; empty where there is none."""
-    return Path(name).suffix.lower()
+    # Not `Path`, which would take most of the time of listing millions of pictures.
+    suffix = os.path.splitext(name)[1]  # noqa: PTH122
+    return suffix.lower() if suffix != "." else ""
 
 
 def ends_as_listed(path: str) -> bool:
@@ -84,32 +90,53 @@ def is_video_name(name: str) -> bool:
     return suffix_of(name) in VIDEO_SUFFIXES
 
 
-def kind_of(path: Path) -> str:
+def is_unread_picture(name: str) -> bool:
+    """Tell by its suffix whether a file is a picture of a format that is not read."""
+    return suffix_of(name) in _UNREAD_PICTURE_SUFFIXES
+
+
+def kind_of(path: Path, *, prefer: str = VIDEO) -> str:
     """The kind of a file: by its suffix, and by its content where the suffix has several kinds.
 
-    A file that cannot be read, or whose content is unknown, is what its suffix says first.
+    Args:
+        path: A file; one that cannot be read, or whose content is unknown, is what its suffix says
+            first.
+        prefer: What such a `.gif` is: VIDEO or PICTURE, whichever is looked for.
     """
     suffix = suffix_of(path.name)
     kinds = _AMBIGUOUS.get(suffix)
     if kinds is None:
         return _KINDS.get(suffix, OTHER)
     found = _kind_of_content(path)
-    return found if found in kinds else kinds[0]
+    return found if found in kinds else prefer if suffix == ".gif" else kinds[0]
 
 
-def kinds_of(folder: Path, names: Sequence[str]) -> list[str]:
+def kinds_of(folder: Path, names: Sequence[str], *, prefer: str = VIDEO) -> list[str]:
     """The kind of each file of a folder, as `kind_of`.
 
-    Of the PNG and of the WebP files, which are frames as a rule, the first 4 are opened; where
+    Of the PNG and of the WebP files, which are stills as a rule, the first 4 are opened; where
     none of these is a video, the others count as pictures unseen.
     """
-    kinds: dict[str, str] = {}
-    for suffix in (".png", ".webp"):
-        alike = [name for name in names if suffix_of(name) == suffix]
-        first = {name: kind_of(folder / name) for name in alike[:_MOST_LOOKS]}
+    suffixes = [suffix_of(name) for name in names]
+    seen: dict[str, str] = {}
+    unseen: set[str] = set()
+    for suffix in {".png", ".webp"}.intersection(suffixes):
+        alike = (name for name, its in zip(names, suffixes, strict=True) if its == suffix)
+        first = {name: kind_of(folder / name) for name in itertools.islice(alike, _MOST_LOOKS)}
+        seen |= first
         if VIDEO not in first.values():
-            kinds |= dict.fromkeys(alike, PICTURE)
-    return [kinds.get(name) or kind_of(folder / name) for name in names]
+            unseen.add(suffix)
+    return [
+        _KINDS.get(suffix, OTHER)  # of .png and .webp, a picture
+        if suffix in unseen or suffix not in _AMBIGUOUS
+        else seen.get(name) or kind_of(folder / name, prefer=prefer)
+        for name, suffix in zip(names, suffixes, strict=True)
+    ]
+
+
+def picture_format(name: str) -> str:
+    """The format that the suffix of a picture says, such as "jpeg"; empty for other files."""
+    return _PICTURE_FORMATS.get(suffix_of(name), "")
 
 
 def choose_pictures(names: Sequence[str]) -> list[str]:

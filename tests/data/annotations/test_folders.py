@@ -7,7 +7,7 @@ from list_files import pairs, write
 from PIL import Image
 
 from video_uniformer.data.annotations import read_folders, read_split_folders
-from video_uniformer.data.annotations.folders import split_samples
+from video_uniformer.data.annotations.class_folders import split_samples
 from video_uniformer.system.file_kinds import PICTURE_SUFFIXES
 
 

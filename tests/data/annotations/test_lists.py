@@ -7,7 +7,7 @@ import pytest
 from list_files import KINETICS, pairs, write
 
 from video_uniformer.data.annotations import read_class_names, read_frame_list, read_list
-from video_uniformer.system.file_kinds import LISTED_SUFFIXES
+from video_uniformer.system.file_kinds import LISTED_SUFFIXES, PICTURE_SUFFIXES
 
 # path label
 
@@ -348,3 +348,10 @@ def test_header_of_a_frame_list_is_told(tmp_path: Path, caplog: pytest.LogCaptur
     file = write(tmp_path, "l.txt", "vid num_frames activity\n78687 42 1\nb 7 0\n")
     assert pairs(read_frame_list(file, root=tmp_path), tmp_path) == [("78687", 1), ("b", 0)]
     assert "line 1, 'vid num_frames activity': taken for a header" in caplog.text
+
+
+@pytest.mark.parametrize("suffix", [*PICTURE_SUFFIXES, ".gif", ".JPEG"])
+def test_list_names_pictures_whatever_their_names_hold(tmp_path: Path, suffix: str) -> None:
+    file = write(tmp_path, "l.csv", f"a b/x, y{suffix} 1\nc{suffix} 0\n")
+    result = read_list(file, root=tmp_path)
+    assert pairs(result, tmp_path) == [(f"a b/x, y{suffix}", 1), (f"c{suffix}", 0)]

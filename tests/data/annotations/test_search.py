@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from list_files import write
 
-from video_uniformer.data.annotations.search import expand_paths
+from video_uniformer.data.annotations.search import exists, expand_paths
+from video_uniformer.system.file_kinds import PICTURE
 
 
 def expand(folder: Path, *arguments: str) -> list[str]:
@@ -114,3 +115,24 @@ def test_masks_beside_frames_are_left_out(tmp_path: Path, caplog: pytest.LogCapt
         write(tmp_path, f"clip/{name}", "")
     assert expand(tmp_path, "clip") == ["clip"]
     assert "2 .png (not of the format of most frames), 1 .txt (text)" in caplog.text
+
+
+def test_folder_stands_for_pictures_where_these_are_wanted(tmp_path: Path) -> None:
+    for name in ("b.png", "a/c.JPG", "a/d.webp", "film.mp4", "notes.txt", ".hidden.jpg"):
+        write(tmp_path, name, "")
+    found = expand_paths([str(tmp_path), str(tmp_path / "film.mp4")], PICTURE)
+    names = [path.relative_to(tmp_path).as_posix() for path in found]
+    assert names == ["a/c.JPG", "a/d.webp", "b.png", "film.mp4"]
+
+
+def test_folder_without_pictures_is_given_as_it_is(tmp_path: Path) -> None:
+    write(tmp_path, "film.mp4", "")
+    assert list(expand_paths([str(tmp_path)], PICTURE)) == [tmp_path]
+
+
+@pytest.mark.parametrize(
+    ("argument", "is_there"), [("a.png", True), ("*.png", True), ("b.png", False), ("*.b", False)]
+)
+def test_argument_is_there_or_not(tmp_path: Path, argument: str, is_there: bool) -> None:
+    write(tmp_path, "a.png", "")
+    assert exists(str(tmp_path / argument)) is is_there

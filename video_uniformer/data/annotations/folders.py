@@ -1,10 +1,14 @@
 """Class folders as lists of videos."""
 
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from video_uniformer.data.annotations.samples import Annotations, Row, Sample, label_by_name
+from video_uniformer.data.annotations.class_folders import (
+    Content,
+    read_class_folders,
+    read_split_class_folders,
+)
+from video_uniformer.data.annotations.samples import Annotations
 from video_uniformer.data.annotations.search import (
     LeftOut,
     is_frame_folder,
@@ -12,15 +16,12 @@ from video_uniformer.data.annotations.search import (
     pick_videos,
 )
 from video_uniformer.system.file_kinds import PICTURE_SUFFIXES, VIDEO_SUFFIXES, suffix_of
-from video_uniformer.system.text_lines import Line
-
-_OUTSIDE = "outside of the class folders"
 
 
-def _find_class_videos(folder: Path, left_out: LeftOut) -> list[Path]:
+def _find_class_videos(folder: Path, left_out: LeftOut) -> list[str]:
     """Find the videos of one class: video files, and folders of frames."""
     folders, files = list_folder(folder, left_out)
-    videos = [folder / name for name in pick_videos(folder, files, left_out)]
+    videos = pick_videos(folder, files, left_out)
     for name in folders:
         _, inner = list_folder(folder / name, left_out)
         others = [file for file in inner if suffix_of(file) not in PICTURE_SUFFIXES]
@@ -30,10 +31,18 @@ def _find_class_videos(folder: Path, left_out: LeftOut) -> list[Path]:
                 "videos or folders of frames; is the folder of class folders the right one?"
             )
         if is_frame_folder(folder / name, inner, left_out):
-            videos.append(folder / name)
+            videos.append(name)
         else:
             pick_videos(folder / name, inner, left_out)
     return sorted(videos)
+
+
+_VIDEOS = Content(
+    noun="video",
+    expected=f"files such as {VIDEO_SUFFIXES[0]} or folders of frames",
+    find=_find_class_videos,
+    pick=pick_videos,
+)
 
 
 def read_folders(
@@ -55,48 +64,9 @@ def read_folders(
         FileNotFoundError: There is no such folder.
         ValueError: There are no class folders, a class folder holds no video, or is no class.
     """
-    found, left_out = _read_folders(path, root=root, class_names=class_names)
+    found, left_out = read_class_folders(path, _VIDEOS, root=root, class_names=class_names)
     left_out.log(Path(root) / path)
     return found
-
-
-def _read_folders(
-    path: Path | str, *, root: Path | str, class_names: Sequence[str] | None
-) -> tuple[Annotations, LeftOut]:
-    path, left_out = Path(path), LeftOut()
-    folder = root / path
-    names, files = list_folder(folder, left_out)
-    if not names:
-        raise ValueError(f"{folder}: no class folders, expected one folder a class")
-    rows = []
-    for number, name in enumerate(names, 1):
-        videos = _find_class_videos(folder / name, left_out)
-        if not videos:
-            raise ValueError(
-                f"{folder / name}: class {name!r} has no video, "
-                f"expected files such as {VIDEO_SUFFIXES[0]} or folders of frames"
-            )
-        line = Line(str(folder), number, name, "class folder")
-        rows += [Row(line, str(path / video.relative_to(folder)), name) for video in videos]
-    left_out.add(pick_videos(folder, files, left_out), _OUTSIDE)
-    found = label_by_name(rows, root=root, class_names=class_names, origin=str(folder))
-    return found, left_out
-
-
-def split_samples(samples: Sequence[Sample], hold_out: int) -> tuple[list[Sample], list[Sample]]:
-    """Split samples into those for training and every `hold_out`-th of each class for validation.
-
-    Args:
-        samples: In an order of which that within the classes is kept; the classes are sorted.
-        hold_out: Videos of a class of which the last is for validation.
-    """
-    train: list[Sample] = []
-    val: list[Sample] = []
-    seen: Counter[int] = Counter()
-    for sample in sorted(samples, key=lambda sample: sample.label):
-        seen[sample.label] += 1
-        (train if seen[sample.label] % hold_out else val).append(sample)
-    return train, val
 
 
 def read_split_folders(
@@ -122,19 +92,4 @@ def read_split_folders(
         ValueError: `path` or `hold_out` is something else, no class has enough videos to hold one
             out, or a folder is refused by `read_folders`.
     """
-    if path not in ("train", "val"):
-        raise ValueError(f"path is {path!r}, expected 'train' or 'val'")
-    if hold_out < 2:
-        raise ValueError(f"hold_out is {hold_out}, expected at least 2 videos")
-    if (Path(root) / "train").is_dir():
-        return read_folders(path, root=root, class_names=class_names)
-    (samples, names), left_out = _read_folders(".", root=root, class_names=class_names)
-    if path == "train":  # once for the two halves of one listing
-        left_out.log(root)
-    kept = split_samples(samples, hold_out)[("train", "val").index(path)]
-    if not kept:
-        raise ValueError(
-            f"{root}: no class has {hold_out} videos to hold one out for validation, expected more "
-            "videos, a smaller hold_out, or folders train and val"
-        )
-    return Annotations(kept, names)
+    return read_split_class_folders(path, hold_out, _VIDEOS, root=root, class_names=class_names)

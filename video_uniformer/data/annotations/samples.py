@@ -16,20 +16,51 @@ _MOST_CLASSES = 1_000_000
 _SHOWN_CLASSES = 5
 
 
-class Sample(NamedTuple):
-    """One video and its class.
+class Part(NamedTuple):
+    """Where a sample is in an archive.
 
     Attributes:
-        path: A video file or a folder of frames; it may not exist.
+        file: The archive.
+        offset: Of its first byte.
+        size: Bytes.
+    """
+
+    file: Path
+    offset: int
+    size: int
+
+    def read(self) -> bytes:
+        """Its bytes.
+
+        Raises:
+            OSError: The archive cannot be read, or ends before.
+        """
+        # Opened each time: archives may be more than files that a process may keep open.
+        with self.file.open("rb", buffering=0) as file:
+            file.seek(self.offset)
+            content = file.read(self.size)
+        if len(content) != self.size:
+            raise OSError(f"{self.file}: ends at byte {self.offset + len(content)}, cut short")
+        return content
+
+
+class Sample(NamedTuple):
+    """One video or picture and its class.
+
+    Attributes:
+        path: A file, or a folder of frames; it may not exist. For a sample in an archive, the
+            archive's path and behind it the member's name.
         label: Class index, from 0.
+        part: Where it is in an archive; None for a file.
     """
 
     path: Path
     label: int
+    part: Part | None = None
 
 
 class Annotations(NamedTuple):
-    """A list of videos and what its labels mean.
+    """A list of videos or pictures, and what its labels mean.
 
     Attributes:
         samples: In the order of the list.

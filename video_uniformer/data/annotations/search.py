@@ -1,11 +1,11 @@
-"""Videos found by looking: what folders hold, and what the globs of a command line stand for."""
+"""Files found by looking: what folders hold, and what the globs of a command line stand for."""
 
 import fnmatch
 import glob
 import logging
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from video_uniformer.system.file_kinds import (
@@ -16,6 +16,7 @@ from video_uniformer.system.file_kinds import (
     TEXT,
     VIDEO,
     choose_pictures,
+    is_unread_picture,
     is_video_name,
     kind_of,
     kinds_of,
@@ -30,9 +31,14 @@ _REASONS = {
     TEXT: "text",
     OTHER: "unknown",
 }
+_MOVES = "moves: a video or an animation"
+_UNREAD = "pictures of a format that is not read"
 _BESIDE_FRAMES = "not of the format of most frames"
 _HIDDEN = "hidden"
 _SHOWN_KINDS = 8
+
+SPLIT_FOLDERS = ("train", "training", "val", "valid", "validation", "test", "testing")
+"""Names of folders that make a folder above them a data set with splits."""
 
 Inside = frozenset[tuple[int, int]]
 
@@ -93,18 +99,21 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
     return entry.is_dir(follow_symlinks=False) or (entry.is_symlink() and Path(entry).is_dir())
 
 
-def list_folder(folder: Path, left_out: LeftOut | None = None) -> tuple[list[str], list[str]]:
+def list_folder(
+    folder: Path, left_out: LeftOut | None = None, *, holds: str = "videos"
+) -> tuple[list[str], list[str]]:
     """Return the sorted names of the folders and of the files in a folder, without hidden ones.
 
     Args:
         folder: Which is read.
         left_out: Counts the hidden files; None where nobody is told.
+        holds: What it should hold, for messages.
 
     Raises:
         FileNotFoundError: There is no such folder.
     """
     if not folder.is_dir():
-        raise FileNotFoundError(f"{folder}: no such folder, expected one with videos")
+        raise FileNotFoundError(f"{folder}: no such folder, expected one with {holds}")
     folders: list[str] = []
     files: list[str] = []
     num_hidden = 0
@@ -131,6 +140,22 @@ def pick_videos(folder: Path, names: Sequence[str], left_out: LeftOut) -> list[s
     return videos
 
 
+def pick_pictures(folder: Path, names: Sequence[str], left_out: LeftOut) -> list[str]:
+    """The still pictures among the files of a folder; the others are counted.
+
+    What moves is none, as its first frame is hardly what was meant; a GIF of one frame is one.
+    """
+    pictures = []
+    for name, kind in zip(names, kinds_of(folder, names, prefer=PICTURE), strict=True):
+        if kind != PICTURE:
+            left_out.add([name], _MOVES if kind == VIDEO else _REASONS[kind])
+        elif is_unread_picture(name):
+            left_out.add([name], _UNREAD)
+        else:
+            pictures.append(name)
+    return pictures
+
+
 def is_frame_folder(folder: Path, names: Sequence[str], left_out: LeftOut) -> bool:
     """Tell whether a folder of these files is a video, one picture a frame; count its others.
 
@@ -149,17 +174,42 @@ def is_frame_folder(folder: Path, names: Sequence[str], left_out: LeftOut) -> bo
     return True
 
 
-def find_videos(folder: Path, left_out: LeftOut, inside: Inside = frozenset()) -> Iterator[Path]:
+def find_videos(folder: Path, left_out: LeftOut) -> Iterator[Path]:
     """Find all video files below a folder, sorted; links are followed, but not in circles.
 
     Args:
         folder: Where to begin.
         left_out: Counts the other files.
-        inside: Device and inode of the folders that the search is in; the recursion's own.
 
     Raises:
         FileNotFoundError: There is no such folder.
     """
+    return (folder / path for path in _find(pick_videos, folder, "", left_out, frozenset()))
+
+
+def find_pictures(folder: Path, left_out: LeftOut) -> Iterator[str]:
+    """Find all still pictures below a folder: each folder's own, sorted, then those within it.
+
+    Args:
+        folder: Where to begin.
+        left_out: Counts the other files.
+
+    Returns:
+        Paths from the folder, as texts: pictures come in millions, of which paths would take long.
+
+    Raises:
+        FileNotFoundError: There is no such folder.
+    """
+    return _find(pick_pictures, folder, "", left_out, frozenset())
+
+
+def _find(
+    pick: Callable[[Path, Sequence[str], LeftOut], list[str]],
+    folder: Path,
+    prefix: str,
+    left_out: LeftOut,
+    inside: Inside,
+) -> Iterator[str]:
     outside = LeftOut()
     folders, files = list_folder(folder, outside)
     status = folder.stat()
@@ -167,9 +217,10 @@ def find_videos(folder: Path, left_out: LeftOut, inside: Inside = frozenset()) -
     if identity in inside:
         return
     left_out.counts.update(outside.counts)
-    yield from (folder / name for name in pick_videos(folder, files, left_out))
+    yield from (f"{prefix}{name}" for name in pick(folder, files, left_out))
     for name in folders:
-        yield from find_videos(folder / name, left_out, inside | {identity})
+        inner = folder / name
+        yield from _find(pick, inner, f"{prefix}{name}/", left_out, inside | {identity})
 
 
 def find_samples(folder: Path, left_out: LeftOut, inside: Inside = frozenset()) -> Iterator[Path]:
@@ -181,7 +232,7 @@ def find_samples(folder: Path, left_out: LeftOut, inside: Inside = frozenset()) 
     Args:
         folder: Where to begin.
         left_out: Counts the other files.
-        inside: As for `find_videos`.
+        inside: Device and inode of the folders that the search is in; the recursion's own.
     """
     outside = LeftOut()
     try:
@@ -209,38 +260,47 @@ def find_samples(folder: Path, left_out: LeftOut, inside: Inside = frozenset()) 
             yield from find_samples(folder / name, left_out, inside | {identity})
 
 
-def expand_paths(arguments: Sequence[str]) -> Iterator[Path]:
-    """The videos that files, folders and globs stand for, sorted within each argument.
+def expand_paths(arguments: Sequence[str], wanted: str = VIDEO) -> Iterator[Path]:
+    """The videos, or pictures, that arguments stand for, sorted within each argument.
 
     What exists is taken literally, the leading folders of a glob included: `videos [2020]/*.mp4`
     finds the files of the folder `videos [2020]`; so are brackets that else match nothing, such as
-    those of `clip [2020] *`. A folder stands for all video files below it, and
-    where there are none, for all folders of frames; what it holds besides is logged, in one line.
-    What matches nothing, and a folder without videos, is given as it is, for the reader to refuse.
+    those of `clip [2020] *`. A folder stands for all files of the wanted kind below it, and where
+    there are no videos, for all folders of frames; what it holds besides is logged, in one line.
+    What matches nothing, and a folder without any, is given as it is, for the reader to refuse.
 
     Args:
         arguments: As a user gives them, globs unexpanded; `**` stands for any depth.
+        wanted: `file_kinds.VIDEO` or `file_kinds.PICTURE`.
     """
     for argument in arguments:
         matches = sorted(dict.fromkeys(_match(argument))) or [Path(argument)]
         left_out = LeftOut()
         found: dict[Path, None] = {}
         for path in matches:
-            found.update(dict.fromkeys(_expand(path, left_out)))
+            found.update(dict.fromkeys(_expand(path, wanted, left_out)))
         left_out.log(argument)
         yield from found
 
 
-def _expand(path: Path, left_out: LeftOut) -> list[Path]:
+def exists(argument: str) -> bool:
+    """Whether an argument of `expand_paths` stands for anything that is there."""
+    return any(path.exists() for path in _match(argument))
+
+
+def _expand(path: Path, wanted: str, left_out: LeftOut) -> list[Path]:
     if not path.is_dir():
         return [path]
     besides = LeftOut()
-    videos = sorted(find_videos(path, besides))
-    if not videos:
+    if wanted == PICTURE:
+        files = sorted(path / name for name in find_pictures(path, besides))
+    else:
+        files = sorted(find_videos(path, besides))
+    if not files and wanted == VIDEO:
         besides = LeftOut()
-        videos = sorted(find_samples(path, besides))
+        files = sorted(find_samples(path, besides))
     left_out.counts.update(besides.counts)
-    return videos or [path]
+    return files or [path]
 
 
 def _match(argument: str) -> Iterator[Path]:
