@@ -4,6 +4,7 @@
     python scripts/benchmark.py network --json out.json    forward passes and training steps
     python scripts/benchmark.py network --device cuda      the same on a GPU
     python scripts/benchmark.py training                   what guards a training, and its cost
+    python scripts/benchmark.py pictures                   training pictures, against timm's loader
     python scripts/benchmark.py decode --repeats 9         clips from H.264 files
     python scripts/benchmark.py start                      commands until they answer
 
@@ -29,6 +30,7 @@ import torch
 from benchmarks.decoding import decode_pairs
 from benchmarks.guard import guard_pairs
 from benchmarks.network import has_bfloat16_arithmetic, network_pairs
+from benchmarks.pictures import picture_pairs
 from benchmarks.start import StartRow, is_met, measure_starts, start_table, starts
 from benchmarks.timing import CLOCKS, Row, measure
 from benchmarks.training import training_pairs
@@ -36,7 +38,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-CHOICES = ("network", "training", "decode", "start", "all")
+CHOICES = ("network", "training", "decode", "pictures", "start", "all")
 
 
 def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -129,6 +131,12 @@ def main() -> int:
             decode_rows = measure(pairs, repeats=arguments.repeats, console=console, clock="CPU")
         console.print(*tables(decode_rows))
         rows += decode_rows
+    if arguments.what in ("pictures", "all"):
+        with tempfile.TemporaryDirectory() as folder:
+            pairs = picture_pairs(Path(folder))
+            picture_rows = measure(pairs, repeats=arguments.repeats, console=console, clock="CPU")
+        console.print(*tables(picture_rows))
+        rows += picture_rows
     if arguments.what in ("start", "all"):
         with tempfile.TemporaryDirectory() as folder:
             entries = list(starts(Path(folder)))

@@ -37,14 +37,18 @@ ONLY_IN = {
     "torchmetrics": ("training", "reports"),
     "huggingface_hub": ("weights",),
     "safetensors": ("weights",),
-    "timm": ("weights.timm",),
+    "timm": ("weights.timm", "data.image"),
     "pytorchvideo.transforms": ("data.video",),
     "pytorchvideo.data": ("data.decoding",),
     "decord": ("data.decoding",),
     "torchcodec": ("data.decoding",),
+    "webdataset": ("data.annotations.shards",),
     "av": ("data", "collection", "demo"),
     "matplotlib": ("reports",),
-    "random": (),
+    # For training: elsewhere Pillow decodes.
+    "simplejpeg": ("data.image.quick_crop",),
+    # timm draws from it, so that it is seeded where pictures are augmented and mixed.
+    "random": ("data.image.seeding", "training.callbacks.step_seeds"),
     "pytorch_lightning": (),
     "torchvision.transforms.functional_tensor": (),
 }

@@ -9,7 +9,7 @@ from PIL import Image
 from PIL.ExifTags import Base as ExifTag
 from PIL.JpegImagePlugin import JpegImageFile
 
-from video_uniformer.data.decoding.orientation import Orientation, orientation_from_exif
+from video_uniformer.data.decoding.orientation import UPRIGHT, Orientation, orientation_from_exif
 from video_uniformer.data.decoding.scaling import scaled_size
 
 _MOST = 0xFFFF  # of 16 bits; 257 times the most of 8 bits
@@ -38,11 +38,39 @@ def read_picture(path: Path, *, short_side: int | None = None) -> npt.NDArray[np
         picture.load()
         if not isinstance(picture, JpegImageFile):  # Pillow turns TIFF upright while it loads
             size = scaled_size(*picture.size, short_side)
-        orientation = orientation_from_exif(picture.getexif().get(ExifTag.Orientation))
+        orientation = orientation_of(picture)
         image = _to_rgb(picture)
         if size != image.size:
             image = image.resize(size, Image.Resampling.BILINEAR)
         return np.ascontiguousarray(orientation.apply(np.asarray(image)))
+
+
+def upright_rgb(picture: Image.Image) -> Image.Image:
+    """A whole picture as `read_picture` gives it, as an image of Pillow's.
+
+    Raises:
+        ValueError: The picture's values have no range that could become 0 ... 255.
+        Exception: The file is damaged; Pillow raises many types.
+    """
+    picture.load()
+    orientation = orientation_of(picture)
+    image = _to_rgb(picture)
+    if orientation == UPRIGHT:
+        return image
+    return Image.fromarray(np.ascontiguousarray(orientation.apply(np.asarray(image))))
+
+
+def upright_size(picture: Image.Image) -> tuple[int, int]:
+    """Width and height of a picture as it stands upright, from its header, pixels."""
+    width, height = picture.size
+    return (height, width) if orientation_of(picture).transposed else (width, height)
+
+
+def orientation_of(picture: Image.Image) -> Orientation:
+    """What turns a picture upright, from its header."""
+    if isinstance(picture, JpegImageFile) and not {"exif", "xmp"} & picture.info.keys():
+        return UPRIGHT  # at once: the search for it takes as long as the rest of opening a file
+    return orientation_from_exif(picture.getexif().get(ExifTag.Orientation))
 
 
 class PictureFacts(NamedTuple):
@@ -54,6 +82,8 @@ class PictureFacts(NamedTuple):
         bit_depth: Bits per value of one component.
         size: Width and height of the upright picture, pixels.
         orientation: What turns it upright.
+        is_16_bit: Whether the file has 16 bits a value, also where the mode is of 8 bits.
+        num_frames: Frames or pages.
     """
 
     format: str
@@ -61,6 +91,8 @@ class PictureFacts(NamedTuple):
     bit_depth: int
     size: tuple[int, int]
     orientation: Orientation
+    is_16_bit: bool
+    num_frames: int
 
 
 def inspect_picture(path: Path) -> PictureFacts:
@@ -70,14 +102,16 @@ def inspect_picture(path: Path) -> PictureFacts:
         Exception: The file is damaged; Pillow raises many types.
     """
     with Image.open(path) as picture:
-        orientation = orientation_from_exif(picture.getexif().get(ExifTag.Orientation))
-        width, height = picture.size
+        # Before its orientation is asked, for which Pillow decodes some formats to their end.
+        is_16_bit = "16" in picture.mode or any(";16" in str(tile[3]) for tile in picture.tile)
         return PictureFacts(
             format=picture.format or "",
             mode=picture.mode,
             bit_depth={"1": 1, "I": 16, "F": 32}.get(picture.mode[0], 8),
-            size=(height, width) if orientation.transposed else (width, height),
-            orientation=orientation,
+            size=upright_size(picture),
+            orientation=orientation_of(picture),
+            is_16_bit=is_16_bit,
+            num_frames=getattr(picture, "n_frames", 1),
         )
 
 

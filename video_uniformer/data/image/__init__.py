@@ -1,0 +1,1 @@
+"""Pictures of lists as tensors: reading, transforms, data set."""
