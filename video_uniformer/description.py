@@ -89,6 +89,11 @@ class Description:
         """The input, if it is a clip."""
         return self.input if isinstance(self.input, ClipSpec) else None
 
+    @property
+    def image(self) -> ImageSpec | None:
+        """The input, if it is an image."""
+        return self.input if isinstance(self.input, ImageSpec) else None
+
 
 def check_fusion(fusion: str) -> Literal["logits", "probabilities"]:
     """The fusion itself, if there is such a one.

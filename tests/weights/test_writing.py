@@ -14,7 +14,7 @@ from official import official_shapes
 from safetensors import safe_open
 from torch import Tensor
 
-from video_uniformer.clip import ClipSpec
+from video_uniformer.clip import ClipSpec, ImageSpec
 from video_uniformer.description import Description, NetworkArguments
 from video_uniformer.labels.names import shipped_class_names
 from video_uniformer.weights.build import create_uniformer
@@ -263,3 +263,18 @@ def test_card_names_the_repository_that_it_is_told() -> None:
     text = str(network().generate_model_card(repo="me/net"))
     assert "--checkpoint hf://me/net" in text
     assert 'from_pretrained("me/net")' in text
+
+
+def test_card_of_an_image_network_says_how_to_ask_it() -> None:
+    said = Description(
+        network=create_uniformer("test", ndim=2, num_classes=2).config,
+        input=ImageSpec(64, crop_share=0.9),
+        class_names=("cat", "dog"),
+    )
+    text = model_card(said, 1)
+    for line in (
+        "| image | 64 x 64 pixels, 90 % of the shorter side, bicubic |",
+        "video-uniformer predict photo.jpg --checkpoint hf://owner/repo",
+        'print(classifier("photo.jpg").top(5))',
+    ):
+        assert line in text

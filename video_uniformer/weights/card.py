@@ -102,7 +102,8 @@ def _input_rows(description: Description) -> dict[str, str]:
         return {}
     channels = {"channels": spec.channel_order.upper()}
     if isinstance(spec, ImageSpec):
-        return {"image": f"{spec.size} x {spec.size} pixels"} | channels
+        taken = f"{100 * spec.crop_share:g} % of the shorter side, {spec.interpolation}"
+        return {"image": f"{spec.size} x {spec.size} pixels, {taken}"} | channels
     stride = spec.stride
     picked = "one of each equal part of the video" if stride is None else f"stride {stride}"
     views = f"{spec.num_clips} x {spec.num_crops}"
@@ -138,17 +139,18 @@ def _is_of(release: Release, network: NetworkArguments) -> bool:
 
 def _usage(description: Description, repo: str) -> str:
     network, lines = description.network, []
-    if network["ndim"] == 3 and description.class_names:
+    file = "clip.mp4" if network["ndim"] == 3 else "photo.jpg"
+    if description.class_names:
         lines = [
             "```bash",
-            f"video-uniformer predict clip.mp4 --checkpoint {SCHEME}{repo}",
+            f"video-uniformer predict {file} --checkpoint {SCHEME}{repo}",
             "```",
             "",
             "```python",
             "from video_uniformer import load_classifier",
             "",
             f'classifier = load_classifier("{SCHEME}{repo}")',
-            'print(classifier("clip.mp4").top(5))',
+            f'print(classifier("{file}").top(5))',
             "```",
             "",
         ]

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from video_uniformer.clip import ClipSpec
+from video_uniformer.clip import ClipSpec, ImageSpec
 from video_uniformer.description import (
     KEY,
     OLD_KEY,
@@ -27,13 +27,13 @@ from video_uniformer.labels.names import (
 from video_uniformer.models.uniformer.network import UniFormer, UniFormerMaps, build_network
 from video_uniformer.weights.hub import DEFAULT_FILE, SCHEME
 from video_uniformer.weights.keys import WRAPPERS, to_our_names, to_published_names
-from video_uniformer.weights.reading import identify, read_weights
+from video_uniformer.weights.reading import choose_average, identify, read_weights
 from video_uniformer.weights.releases import Release
-from video_uniformer.weights.sources import find_weights
+from video_uniformer.weights.sources import find_weights, names_average
 from video_uniformer.weights.writing import FOLDER_FILES, save_folder, save_published, save_weights
 from video_uniformer.weights.zoo import RELEASES, find_release, nearest_release
 
-# Field of `ClipSpec` -> the option that says it.
+# Field of `ClipSpec`, or of `ImageSpec`, -> the option that says it.
 CLIP_OPTIONS = {
     "num_frames": "frames",
     "stride": "stride",
@@ -57,7 +57,7 @@ class Request:
         release: Which release a published file under another name is.
         head_dim: Channels per attention head, which no published file says.
         classes: A shipped list, or a file of names.
-        clip: Fields of `ClipSpec`; a stride of "segments" is none.
+        clip: Fields of `ClipSpec`, or of `ImageSpec`; a stride of "segments" is none.
         force: Whether to replace what is there.
     """
 
@@ -127,6 +127,8 @@ def convert(asked: Request) -> Conversion:
     """
     path = find_weights(asked.source)
     content = read_weights(path)
+    if names_average(asked.source):
+        content = choose_average(content, str(path))
     described = said_in(content) is not None
     release = _release(asked, described) or find_release(asked.source) or find_release(path.stem)
     _, state, description = identify(content, asked.source, release)
@@ -143,7 +145,7 @@ def convert(asked: Request) -> Conversion:
         description, more = _describe(description, asked, described or known is not None)
         notes += more
     elif described:
-        notes += ["left out, as published files say nothing of themselves: class names and clip"]
+        notes += ["left out, as published files say nothing of themselves: class names and input"]
     _check_fit(asked.source, state, description)
     return Conversion(state, description, known.wrapper if known else None, tuple(notes))
 
@@ -215,10 +217,7 @@ def _assume_head_dim(
 def _with_clip(description: Description, asked: Request) -> tuple[Description, list[str]]:
     given: dict[str, Any] = {k: None if v == "segments" else v for k, v in asked.clip.items()}
     if description.network["ndim"] == 2:
-        if given:
-            name = CLIP_OPTIONS[next(iter(given))]
-            raise ValueError(f"--{name} is given, but {asked.source} is a network for images")
-        return description, []
+        return _with_image(description, asked.source, given)
     if description.clip is not None:
         clip = replace(description.clip, **given)
     elif not given:
@@ -230,6 +229,19 @@ def _with_clip(description: Description, asked: Request) -> tuple[Description, l
             raise ValueError(f"--{option} is not given, and the file does not say it")
         clip = ClipSpec(**given)
     return replace(description, input=clip, fusion=description.fusion or "logits"), []
+
+
+def _with_image(
+    description: Description, source: str, given: Mapping[str, Any]
+) -> tuple[Description, list[str]]:
+    for name, option in CLIP_OPTIONS.items():
+        if name in given and name not in ("size", "channel_order"):
+            raise ValueError(f"--{option} is given, but {source} is a network for images")
+    if description.image is not None:
+        return replace(description, input=replace(description.image, **given)), []
+    if "size" not in given:
+        return description, ["the size of its input is not known: --size says it"]
+    return replace(description, input=ImageSpec(**given)), []
 
 
 def _with_class_names(description: Description, asked: Request) -> tuple[Description, list[str]]:

@@ -152,7 +152,7 @@ def load_network(
     *,
     kinds: Kinds | None = None,
     class_names: Sequence[str] | None = None,
-    task: str | None = None,
+    tasks: Sequence[str] = (),
     exactly: bool = False,
 ) -> UniFormer | UniFormerMaps:
     """Open weights, build the network that they are of, and load them into it.
@@ -163,7 +163,7 @@ def load_network(
             of the defaults: what is left is to see whether the weights fit it.
         kinds: As in `build_network`.
         class_names: As in `load_weights`.
-        task: The task that the network has to be for; None for any.
+        tasks: The tasks of which the network has to be for one; none for any.
         exactly: Refuse what does not hold just this network, and keep its type of numbers.
 
     Returns:
@@ -174,9 +174,10 @@ def load_network(
     """
     checkpoint = source if isinstance(source, Checkpoint) else open_checkpoint(source)
     said, given = checkpoint.description.network, given or NetworkArguments()
-    if task is not None and checkpoint.description.task != task:
+    if tasks and checkpoint.description.task not in tasks:
         found = checkpoint.description.task or "nothing that this package knows"
-        raise ValueError(f"{checkpoint.name} is a network for {found}, expected {task}")
+        expected = " or ".join(tasks)
+        raise ValueError(f"{checkpoint.name} is a network for {found}, expected {expected}")
     if not said and not given:
         raise ValueError(f"{checkpoint.name} holds no UniFormer that this package knows")
     if given.get("variant", said.get("variant")) != said.get("variant"):

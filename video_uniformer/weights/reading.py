@@ -24,8 +24,10 @@ from video_uniformer.description import (
 from video_uniformer.labels.names import shipped_class_names
 from video_uniformer.models.uniformer.variants import VARIANTS
 from video_uniformer.weights.keys import to_our_names
-from video_uniformer.weights.sources import find_weights
+from video_uniformer.weights.sources import AVERAGED, find_weights, names_average
 from video_uniformer.weights.zoo import Release, find_release
+
+AVERAGE_KEY = "model_ema"  # the authors' key of the averaged weights
 
 
 class Checkpoint(NamedTuple):
@@ -52,7 +54,7 @@ def open_checkpoint(source: str | Path | Mapping[str, object]) -> Checkpoint:
     Args:
         source: A path (`.pth`, `.pyth`, `.pt`, `.ckpt`, `.safetensors`), the name of a release,
             "hf://owner/repo[/file]", or a state dict; any published wrapper key and `module.`
-            prefix are understood.
+            prefix are understood. `FILE@ema`: the averaged weights in it.
 
     Raises:
         ValueError: the weights cannot be found, or not be read safely.
@@ -60,8 +62,31 @@ def open_checkpoint(source: str | Path | Mapping[str, object]) -> Checkpoint:
     if isinstance(source, Mapping):
         return identify(source, "the state dict")
     path = find_weights(source)
-    release = find_release(str(source)) or find_release(path.stem)
-    return identify(read_weights(path), str(source), release)
+    release = find_release(str(source).removesuffix(AVERAGED)) or find_release(path.stem)
+    content = read_weights(path)
+    if names_average(source):
+        content = choose_average(content, str(path))
+    return identify(content, str(source), release)
+
+
+def choose_average(content: Mapping[str, object], name: str) -> dict[str, object]:
+    """A checkpoint with the averaged weights in place of the raw ones.
+
+    Args:
+        content: What `read_weights` gave.
+        name: The file, for messages.
+
+    Raises:
+        ValueError: it holds no averaged weights.
+    """
+    average = content.get(AVERAGE_KEY)
+    if not isinstance(average, Mapping):
+        raise ValueError(
+            f"{name} holds no averaged weights ({AVERAGE_KEY}), expected those of a training with "
+            "callbacks.ema.decay; without @ema its raw weights are taken"
+        )
+    kept = {key: value for key, value in content.items() if key in (KEY, OLD_KEY)}
+    return {**kept, "state_dict": average}
 
 
 def identify(

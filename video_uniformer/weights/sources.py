@@ -9,6 +9,8 @@ from video_uniformer.weights.releases import Release
 from video_uniformer.weights.zoo import find_release, nearest_release
 
 FOLDER_VARIABLE = "VIDEO_UNIFORMER_WEIGHTS"
+AVERAGED = "@ema"
+"""Behind a file or a name: of the weights in it, those that a training has averaged."""
 
 
 def find_weights(source: str | Path) -> Path:
@@ -23,12 +25,15 @@ def find_weights(source: str | Path) -> Path:
 
     Args:
         source: A path; a name; or `hf://owner/repo`, optionally with `@revision` (a slash in it
-            written `%2F`) and `/file` (default `model.safetensors`).
+            written `%2F`) and `/file` (default `model.safetensors`). What `names_average` is left
+            out.
 
     Raises:
         ValueError: There is no such thing, it is out of reach, or it is not the file that was seen
             first; the message says what to do.
     """
+    if names_average(source):
+        source = str(source).removesuffix(AVERAGED)
     text = str(source)
     if text.startswith(SCHEME):
         wanted = parse_hub_file(text)
@@ -49,6 +54,13 @@ def find_weights(source: str | Path) -> Path:
     path = _find_release_file(release)
     check_lock(release.file, path)
     return path
+
+
+def names_average(source: str | Path) -> bool:
+    """Whether a source ends in `@ema`, unless a file or a revision is called so."""
+    text = str(source)
+    has_revision = text.startswith(SCHEME) and text.count("/") < 4
+    return text.endswith(AVERAGED) and not has_revision and not Path(text).exists()
 
 
 def _find_release_file(release: Release) -> Path:

@@ -7,7 +7,7 @@
     timm.create_model("uniformer_base", features_only=True, out_indices=(1, 2, 3))
     timm.create_model("uniformer_xxs", pretrained=True, in_chans=1, drop_rate=0.1, aux=False)
 
-It needs the extra `timm`, which finds foreign networks only once their module is imported.
+timm finds foreign networks only once their module is imported.
 `pretrained=True` takes the authors' ImageNet release by this package's loader, with its cache and
 its errors: a path of yours is given, as always in timm, by `pretrained_cfg_overlay={"file": path}`.
 With other `in_chans` its first convolution is adapted by timm's rule.
