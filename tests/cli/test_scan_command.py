@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from drawn_pictures import draw_damaged, draw_intact
 
 from video_uniformer.cli.scan import main
 from video_uniformer.data.annotations import read_manifest
@@ -94,3 +95,17 @@ def test_what_cannot_be_done_exits_with_2(
     ran = run(main, *(argument.format(videos=videos) for argument in arguments))
     assert ran.status == 2
     assert message in ran.err
+
+
+def test_pictures_are_scanned_in_place_of_videos(run: Run, tmp_path: Path) -> None:
+    draw_intact(tmp_path / "set/odd")
+    draw_damaged(tmp_path / "set/bad")
+    ran = run(main, str(tmp_path / "set"), "--images", "--workers", "1", "--output", "out")
+    assert ran.status == 1, ran.err
+    for words in (
+        "10 of 17 listed pictures are intact",
+        "PROBLEM: 3 pictures damaged or cut short",
+        "PROBLEM: 2 files without any picture",
+        "note: 1 picture in CMYK",
+    ):
+        assert words in ran.out

@@ -1,4 +1,4 @@
-"""`video-uniformer scan`: look at every video of a collection before training on it."""
+"""`video-uniformer scan`: look at every video or picture before training on it."""
 
 from __future__ import annotations
 
@@ -25,12 +25,13 @@ if TYPE_CHECKING:
 EXAMPLES = """examples:
   video-uniformer scan train.csv val.csv --root /data/kinetics400
   video-uniformer scan /data/videos              folders train/CLASS/*.mp4 and val/CLASS/*.mp4
+  video-uniformer scan /data/imagenet --images   pictures in place of videos
   video-uniformer scan val.csv --decode ends     in a hurry: first, last and a few frames
 
 Started again it goes on where it was. The exit status is 0 if nothing has to be mended, 1 if
 something has, and 2 if the command cannot do what was asked.
 
-With --root, paths in lists start there, and videos in it that no list names are told as well."""
+With --root, paths in lists start there, and what is in it and in no list is told as well."""
 
 DEADLINE = "longest time for a small file, plus 2 s for each megabyte (default 60)"
 
@@ -39,11 +40,12 @@ def parser() -> argparse.ArgumentParser:
     """The command's options."""
     parser = CommandParser(
         "scan",
-        description="Decode all videos of lists or folders, and tell what is wrong with them.",
+        description="Decode all videos or pictures of lists or folders, and tell what is wrong.",
         epilog=EXAMPLES,
     )
     add = parser.add_argument
     add("sources", nargs="+", metavar="LIST_OR_FOLDER", help="a split each, or a folder of splits")
+    add("--images", action="store_true", help="look for pictures in place of videos")
     add("--root", type=Path, help="folder that paths start from (default: the list's own)")
     add("--output", type=Path, default=Path("scan"), help="folder of the results (default: scan)")
     add("--workers", type=int, default=os.cpu_count() or 1, help="default: one a processor")
@@ -63,33 +65,36 @@ def scan(options: argparse.Namespace, console: Console) -> tuple[Scan, float]:
         TimeRemainingColumn,
     )
 
-    from video_uniformer.collection.scan import Journal, Scan, read_sources, scan_files
+    from video_uniformer.collection import scan as scanning
 
-    listing = read_sources(options.sources, root=options.root)
+    media = scanning.PICTURES if options.images else scanning.VIDEOS
+    listing = scanning.read_sources(options.sources, root=options.root, media=media)
     paths = list(dict.fromkeys(item.path for item in listing.items))
     columns = (TextColumn("scanning"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     began = time.monotonic()
-    journal = Journal(options.output / "journal.jsonl")
+    journal = scanning.Journal(options.output / "journal.jsonl")
     with Progress(
         *columns, console=console, transient=True, disable=not console.is_terminal
     ) as progress:
         bar = progress.add_task("", total=len(paths))
-        reports = scan_files(
+        reports = scanning.scan_files(
             paths,
             journal=journal,
             decode=options.decode,
             deadline_seconds=options.deadline,
             num_workers=options.workers,
+            inspect=scanning.inspect_image if options.images else scanning.inspect_file,
+            settings=("images",) if options.images else (),
             on_done=lambda path: progress.advance(bar),
         )
-    return Scan(listing, reports), time.monotonic() - began
+    return scanning.Scan(listing, reports), time.monotonic() - began
 
 
 def _print(
     done: Scan, findings: Sequence[Finding], written: Sequence[Path], console: Console
 ) -> None:
     good = sum(done.report(item).status == "ok" for item in done.items)
-    console.print(f"{good} of {len(done.items)} listed videos are intact")
+    console.print(f"{good} of {len(done.items)} listed {done.noun}s are intact")
     for finding in findings:
         mark = "PROBLEM" if finding.is_problem else "note"
         console.print(f"\n{mark}: {show_name(finding.title)}")

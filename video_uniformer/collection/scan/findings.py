@@ -1,71 +1,21 @@
 """What a scan has found, in words: what is wrong, and what to do about it."""
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
 
 from video_uniformer.collection.scan.duplicates import group_alike, group_equal
+from video_uniformer.collection.scan.habits import find_picture_habits, find_video_habits
 from video_uniformer.collection.scan.inspection import (
+    NO_PICTURE,
     NO_VIDEO,
     OK,
     UNREADABLE,
     FileReport,
 )
-from video_uniformer.collection.scan.listing import Item, Listing
+from video_uniformer.collection.scan.listing import Item
 from video_uniformer.collection.scan.remedies import REMEDIES, Remedy, choose_remedy
+from video_uniformer.collection.scan.results import Finding, Scan, number
 
-_LONG_KEY_FRAME_DISTANCE = 60
 _IMBALANCE = 10
-
-
-class Finding(NamedTuple):
-    """One thing that was found.
-
-    Attributes:
-        kind: A short name for programs.
-        is_problem: Whether it has to be mended; otherwise it is to be known.
-        num_cases: How many videos, groups or classes it is about.
-        title: What is the case, in one sentence.
-        advice: What to do, in one sentence.
-        groups: The videos that it is about; those of one group belong together.
-    """
-
-    kind: str
-    is_problem: bool
-    num_cases: int
-    title: str
-    advice: str
-    groups: list[list[Item]]
-
-
-class Scan(NamedTuple):
-    """All that is known after a scan.
-
-    Attributes:
-        listing: What was to be scanned.
-        reports: What each file is.
-    """
-
-    listing: Listing
-    reports: Mapping[Path, FileReport]
-
-    @property
-    def items(self) -> list[Item]:
-        """The listed videos."""
-        return self.listing.items
-
-    def report(self, item: Item) -> FileReport:
-        """What the file of a listed video is."""
-        return self.reports[item.path]
-
-    def class_counts(self) -> dict[str, Counter[str]]:
-        """Number of videos by split and label; those without a label are left out."""
-        counts: dict[str, Counter[str]] = {item.split: Counter() for item in self.items}
-        for item in self.items:
-            if item.label:
-                counts[item.split][item.label] += 1
-        return counts
 
 
 def find_all(scan: Scan) -> list[Finding]:
@@ -78,7 +28,7 @@ def find_all(scan: Scan) -> list[Finding]:
         *_labels(scan),
         *_left_out(scan),
         *_classes(scan),
-        *_habits(scan),
+        *(find_picture_habits if scan.noun == "picture" else find_video_habits)(scan),
     ]
     return sorted(found, key=lambda finding: not finding.is_problem)
 
@@ -89,16 +39,16 @@ def _bad_files(scan: Scan) -> Iterator[Finding]:
     for item in scan.items:
         report = scan.report(item)
         if report.status != OK:
-            found.setdefault(choose_remedy(report), []).append([item])
+            found.setdefault(choose_remedy(report, scan.noun), []).append([item])
     for remedy in sorted(found, key=REMEDIES.index):
         bad = found[remedy]
         count = len(bad)
-        title = remedy.title.format(videos=_number(count, "video"), files=_number(count, "file"))
+        title = remedy.title.format(videos=number(count, scan.noun), files=number(count, "file"))
         yield Finding(remedy.kind, True, count, title, remedy.advice, bad)
 
 
 def _copies(scan: Scan) -> Iterator[Finding]:
-    """Videos that are there more than once, byte for byte."""
+    """Samples that are there more than once, byte for byte."""
     items = [item for item in scan.items if _holds_frames(scan.report(item))]
     groups = _groups(items, group_equal([scan.report(item).content_hash for item in items]))
     contradictory = [
@@ -111,7 +61,7 @@ def _copies(scan: Scan) -> Iterator[Finding]:
             "contradictory_labels",
             True,
             len(contradictory),
-            f"{_number(len(contradictory), 'video')} under several labels",
+            f"{number(len(contradictory), scan.noun)} under several labels",
             "decide which label is right, and delete the others",
             contradictory,
         )
@@ -121,7 +71,7 @@ def _copies(scan: Scan) -> Iterator[Finding]:
             "copies_across_splits",
             True,
             len(across),
-            f"{_number(len(across), 'video')} in several splits, byte for byte",
+            f"{number(len(across), scan.noun)} in several splits, byte for byte",
             "leave them out of training: what is measured on them is memory",
             across,
         )
@@ -130,14 +80,14 @@ def _copies(scan: Scan) -> Iterator[Finding]:
             "copies_inside_split",
             True,
             len(inside),
-            f"{_number(len(inside), 'video')} more than once in one split, byte for byte",
+            f"{number(len(inside), scan.noun)} more than once in one split, byte for byte",
             "keep one of each: the others weigh it more than the rest",
             inside,
         )
 
 
 def _look_alikes(scan: Scan) -> Iterator[Finding]:
-    """Videos that look the same and are not the same bytes."""
+    """Samples that look the same and are not the same bytes."""
     by_content: dict[str, list[Item]] = {}
     for item in scan.items:
         report = scan.report(item)
@@ -152,7 +102,7 @@ def _look_alikes(scan: Scan) -> Iterator[Finding]:
             "alike_across_splits",
             True,
             len(across),
-            f"{_number(len(across), 'group')} of videos that look the same across splits",
+            f"{number(len(across), 'group')} of {scan.noun}s that look the same across splits",
             "look at them, and leave those that are the same out of training",
             across,
         )
@@ -161,7 +111,7 @@ def _look_alikes(scan: Scan) -> Iterator[Finding]:
             "alike_inside_split",
             False,
             len(inside),
-            f"{_number(len(inside), 'group')} of videos that look the same inside a split",
+            f"{number(len(inside), 'group')} of {scan.noun}s that look the same inside a split",
             "look at them; copies can go",
             inside,
         )
@@ -175,7 +125,7 @@ def _leaks(scan: Scan) -> Iterator[Finding]:
             "source_across_splits",
             True,
             len(across),
-            f"{_number(len(across), 'source video')} with clips in several splits, as names say",
+            f"{number(len(across), 'source video')} with clips in several splits, as names say",
             "move all clips of a source into one split: training has seen what is tested",
             across,
         )
@@ -184,7 +134,7 @@ def _leaks(scan: Scan) -> Iterator[Finding]:
 def _labels(scan: Scan) -> Iterator[Finding]:
     bare = [[item] for item in scan.items if not item.label]
     if 0 < len(bare) < len(scan.items):
-        title = f"{_number(len(bare), 'listed video')} without a label"
+        title = f"{number(len(bare), f'listed {scan.noun}')} without a label"
         yield Finding("no_label", True, len(bare), title, "label them, or leave them out", bare)
     unlisted = [[Item(path, "", "")] for path in scan.listing.unlisted]
     if unlisted:
@@ -192,7 +142,7 @@ def _labels(scan: Scan) -> Iterator[Finding]:
             "unlisted",
             False,
             len(unlisted),
-            f"{_number(len(unlisted), 'video')} below the root in no list",
+            f"{number(len(unlisted), scan.noun)} below the root in no list",
             "label them if they should be used",
             unlisted,
         )
@@ -206,8 +156,8 @@ def _left_out(scan: Scan) -> Iterator[Finding]:
             False,
             listing.num_left_out,
             listing.left_out,
-            "give those that are videos all the same a video's suffix and no dot in front, or name "
-            "them in a list; report.html counts all kinds",
+            f"give those that are {scan.noun}s all the same a {scan.noun}'s suffix and no dot in "
+            "front, or name them in a list; report.html counts all kinds",
             [],
         )
 
@@ -219,12 +169,12 @@ def _classes(scan: Scan) -> Iterator[Finding]:
         absent = [name for name in names if not count[name]]
         if absent:
             yield Finding(
-                "class_without_videos",
+                f"class_without_{scan.noun}s",
                 True,
                 len(absent),
-                f"{len(absent)} of {len(names)} classes have no video in {split}: "
+                f"{len(absent)} of {len(names)} classes have no {scan.noun} in {split}: "
                 f"{', '.join(absent[:5])}{' ...' if len(absent) > 5 else ''}",
-                "add videos, or take these classes out of the other splits",
+                f"add {scan.noun}s, or take these classes out of the other splits",
                 [],
             )
         if max(count.values()) > _IMBALANCE * min(count.values()):
@@ -233,63 +183,18 @@ def _classes(scan: Scan) -> Iterator[Finding]:
                 "imbalance",
                 False,
                 len(count),
-                f"{split} is unbalanced: {most[1]} videos of {most[0]}, {fewest[1]} of {fewest[0]}",
+                f"{split} is unbalanced: {most[1]} {scan.noun}s of {most[0]}, "
+                f"{fewest[1]} of {fewest[0]}",
                 "watch the accuracy of each class, not only the mean",
                 [],
             )
 
 
-def _habits(scan: Scan) -> Iterator[Finding]:
-    """What intact files are like that costs speed, or that sampling should know."""
-    good = [item for item in scan.items if scan.report(item).status == OK]
-    slow = [i for i in good if scan.report(i).key_frame_distance > _LONG_KEY_FRAME_DISTANCE]
-    if slow:
-        yield Finding(
-            "long_key_frame_distance",
-            False,
-            len(slow),
-            f"{_number(len(slow), 'video')} with more than {_LONG_KEY_FRAME_DISTANCE} frames from "
-            "key frame to key frame",
-            "video-uniformer prepare re-encodes them once, and training reads them faster",
-            [[item] for item in slow],
-        )
-    joined = [item for item in good if scan.report(item).num_parts > 1]
-    if joined:
-        yield Finding(
-            "clock_goes_back",
-            False,
-            len(joined),
-            f"{_number(len(joined), 'video')} whose clock goes back (joined recordings)",
-            "frames are counted in file order, which decodes from the start and is slow; "
-            "video-uniformer prepare writes them anew with one clock",
-            [[item] for item in joined],
-        )
-    hdr = [i for i in good if scan.report(i).transfer or scan.report(i).primaries]
-    if hdr:
-        yield Finding(
-            "hdr",
-            False,
-            len(hdr),
-            f"{_number(len(hdr), 'video')} in HDR or wide colours (HLG, PQ, BT.2020)",
-            "they are mapped to BT.709 while they are read, which takes time; "
-            "video-uniformer prepare does it once",
-            [[item] for item in hdr],
-        )
-    variable = [item for item in good if scan.report(item).rate == "variable"]
-    if variable:
-        yield Finding(
-            "variable_rate",
-            False,
-            len(variable),
-            f"{_number(len(variable), 'video')} with a variable frame rate",
-            "sampling.by=time samples by time in place of frames",
-            [[item] for item in variable],
-        )
-
-
 def _holds_frames(report: FileReport) -> bool:
-    """Whether a file is a video at all: all empty files are equal, and so are saved error pages."""
-    return report.status != NO_VIDEO and (report.status != UNREADABLE or report.num_frames > 0)
+    """Whether a file is a sample: all empty files are equal, and so are saved error pages."""
+    return report.status not in (NO_VIDEO, NO_PICTURE) and (
+        report.status != UNREADABLE or report.num_frames > 0
+    )
 
 
 def _groups(items: Sequence[Item], places: list[list[int]]) -> list[list[Item]]:
@@ -312,7 +217,3 @@ def _one_of_each(group: list[Item], values: Sequence[str]) -> list[Item]:
     firsts = [values.index(value) for value in dict.fromkeys(values)]
     others = [place for place in range(len(group)) if place not in set(firsts)]
     return [group[place] for place in (*firsts, *others)]
-
-
-def _number(count: int, noun: str) -> str:
-    return f"{count} {noun}{'' if count == 1 else 's'}"

@@ -29,9 +29,9 @@ from video_uniformer.data.decoding.streams import describe_error, open_container
 
 OK, DAMAGED, UNREADABLE, NO_VIDEO = "ok", "damaged", "unreadable", "not a video"
 HUNG, CRASHED, MISSING = "hung", "crashed", "missing"
+NO_PICTURE = "not a picture"
 STATUSES = (OK, DAMAGED, UNREADABLE, NO_VIDEO, HUNG, CRASHED, MISSING)
-
-"""How much of each file is decoded."""
+PICTURE_STATUSES = tuple(NO_PICTURE if status == NO_VIDEO else status for status in STATUSES)
 
 _SCRIPTS = ("concat", "hls", "dash", "sdp")  # texts that name other files
 _HEAD_BYTES = 16
@@ -52,18 +52,20 @@ class FileReport:
     """What is known of a file; all plain values.
 
     Attributes:
-        status: One of `STATUSES`.
+        status: One of `STATUSES`, or of `PICTURE_STATUSES`.
         reason: What is wrong, in words; empty where nothing is.
-        container: FFmpeg's name of the format.
+        container: FFmpeg's name of the format; Pillow's for a picture.
         codec: FFmpeg's name of the codec; "pictures" for a folder of them.
-        pixel_format: FFmpeg's name.
+        pixel_format: FFmpeg's name; for a picture Pillow's mode, followed by ;16 where that hides
+            that the file has 16 bits a value.
         width: Pixels of the upright picture.
         height: Pixels of the upright picture.
         fps: Frames per second; the mean where the rate varies.
         rate: "constant" or "variable".
         num_frames: Playable frames, as reading the file in training counts them; of a damaged file
             those that are intact.
-        listed_frames: What the container says, 0 where it says nothing.
+        listed_frames: What the container says, 0 where it says nothing; of a picture, frames or
+            pages.
         key_frame_distance: Largest number of frames from a key frame to the next.
         has_edit_list: Whether an edit list cuts or delays the video.
         transfer: "hlg" or "pq" of HDR; empty for others.
@@ -127,16 +129,17 @@ def inspect_file(path: Path, decode: str = "every") -> FileReport:
             return FileReport(NO_VIDEO, "neither a file nor a folder")
         if stat.S_ISDIR(status.st_mode):
             return _inspect_pictures(path, decode)
-        report = FileReport(OK, size_bytes=status.st_size, content_hash=_hash_files([path]))
+        report = FileReport(OK, size_bytes=status.st_size, content_hash=hash_files([path]))
         head = _read_head(path)
     except (OSError, ValueError) as error:
-        return _unreachable(error)
+        return unreachable(error)
     if not head:
         return replace(report, status=NO_VIDEO, reason="the file is empty")
     return _inspect_video(path, decode, report, head)
 
 
-def _unreachable(error: OSError | ValueError) -> FileReport:
+def unreachable(error: OSError | ValueError) -> FileReport:
+    """The report on a file that cannot be asked or read."""
     if not isinstance(error, OSError):  # a zero byte in the name
         return FileReport(MISSING, str(error))
     is_absent = error.errno in (errno.ENOENT, errno.ENOTDIR)
@@ -148,7 +151,8 @@ def _read_head(path: Path) -> bytes:
         return file.read(_HEAD_BYTES)
 
 
-def _hash_files(paths: list[Path]) -> str:
+def hash_files(paths: list[Path]) -> str:
+    """SHA-256 of the bytes of files, one behind the other, hexadecimal."""
     digest = hashlib.sha256()
     for path in paths:
         with path.open("rb") as file:
@@ -157,7 +161,7 @@ def _hash_files(paths: list[Path]) -> str:
     return digest.hexdigest()
 
 
-def _reason(path: Path, error: Exception) -> str:
+def bare_reason(path: Path, error: Exception) -> str:
     """The reason alone, and a frame's name; tables name the path elsewhere."""
     reason = str(error).removeprefix(f"{path}: ").removeprefix(f"{path}{os.sep}")
     return reason or type(error).__name__
@@ -168,12 +172,12 @@ def _inspect_video(path: Path, decode: str, report: FileReport, head: bytes) -> 
     try:
         report = replace(report, **_probe(path))
     except VideoError as error:
-        problem = _reason(path, error)
+        problem = bare_reason(path, error)
         try:
             report = replace(report, **_describe(path))
         except VideoError as error:
             known = any(head[place:].startswith(mark) for place, mark in _SIGNATURES)
-            reason = _reason(path, error)
+            reason = bare_reason(path, error)
             is_remnant = known and "no video stream" not in reason
             status = UNREADABLE if is_remnant or reason.startswith("encrypted") else NO_VIDEO
             return replace(report, status=status, reason=reason)
@@ -279,12 +283,12 @@ def _decode_few(video: Video, report: FileReport) -> FileReport:
     with video:
         for place in wanted:
             try:
-                pictures[place] = _scale(video.frames([place])[0].numpy())
+                pictures[place] = scale_down(video.frames([place])[0].numpy())
             except VideoError as error:
                 return replace(
                     report,
                     status=DAMAGED,
-                    reason=_reason(video.path, error),
+                    reason=bare_reason(video.path, error),
                     first_bad_frame=place,
                     thumbnail=_middle(pictures),
                 )
@@ -300,7 +304,7 @@ def _inspect_pictures(path: Path, decode: str) -> FileReport:
         folder = FrameFolder(path)
     except VideoError as error:
         is_locked = not os.access(path, os.R_OK | os.X_OK)
-        return FileReport(UNREADABLE if is_locked else NO_VIDEO, _reason(path, error))
+        return FileReport(UNREADABLE if is_locked else NO_VIDEO, bare_reason(path, error))
     num_frames = len(folder)
     files = sorted(file for file in path.iterdir() if file.is_file())
     report = FileReport(
@@ -309,19 +313,19 @@ def _inspect_pictures(path: Path, decode: str) -> FileReport:
         num_frames=num_frames,
         key_frame_distance=1,
         size_bytes=sum(file.stat().st_size for file in files),
-        content_hash=_hash_files(files),
+        content_hash=hash_files(files),
     )
     try:
         first = folder.frames([0])[0]
         report = replace(report, width=first.shape[1], height=first.shape[0])
     except VideoError as error:
-        return replace(report, status=DAMAGED, reason=_reason(path, error), first_bad_frame=0)
+        return replace(report, status=DAMAGED, reason=bare_reason(path, error), first_bad_frame=0)
     if decode == "every":
         for place in range(num_frames):
             try:
                 folder.frames([0, place] if place else [0])  # they must be of one size
             except VideoError as error:
-                reason = _reason(path, error)
+                reason = bare_reason(path, error)
                 return replace(report, status=DAMAGED, reason=reason, first_bad_frame=place)
     return report if decode == "none" else _decode_few(folder, report)
 
@@ -332,7 +336,8 @@ def _middle(pictures: dict[int, Picture]) -> str:
     return thumbnail(pictures[places[len(places) // 2]]) if places else ""
 
 
-def _scale(image: Picture) -> Picture:
+def scale_down(image: Picture) -> Picture:
+    """A picture (H, W, 3) at the height of thumbnails."""
     height, width = image.shape[:2]
     size = max(1, width * PICTURE_HEIGHT // height), PICTURE_HEIGHT
     return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BOX))

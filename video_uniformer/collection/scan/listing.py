@@ -6,6 +6,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
+from video_uniformer.collection.scan.media import VIDEOS, Media
 from video_uniformer.data.annotations import (
     Annotations,
     read_frame_list,
@@ -14,23 +15,18 @@ from video_uniformer.data.annotations import (
 )
 from video_uniformer.data.annotations.manifest import is_manifest_header, read_manifest_rows
 from video_uniformer.data.annotations.search import (
+    SPLIT_FOLDERS,
     LeftOut,
-    find_samples,
     list_folder,
-    pick_videos,
 )
-from video_uniformer.system.file_kinds import VIDEO, is_video_name, kind_of
 from video_uniformer.system.text_lines import Line, read_lines
-
-SPLIT_FOLDERS = ("train", "training", "val", "valid", "validation", "test", "testing")
-"""Names of folders that make a folder above them a data set with splits."""
 
 _ID_AND_TIMES = re.compile(r"(?P<source>.+)_\d{6}_\d{6}")
 _GROUP_AND_CLIP = re.compile(r"(?P<source>v_\w+_g\d+)_c\d+")
 
 
 class Item(NamedTuple):
-    """One video as its list or folder states it.
+    """One video or picture as its list or folder states it.
 
     Attributes:
         path: Where it should be.
@@ -66,6 +62,7 @@ class Listing(NamedTuple):
             there are none.
         num_left_out: How many they are.
         left_out_kinds: How many of each kind, in words such as `.txt (text)`; most first.
+        media: Videos or pictures.
     """
 
     items: list[Item]
@@ -75,20 +72,24 @@ class Listing(NamedTuple):
     left_out: str = ""
     num_left_out: int = 0
     left_out_kinds: Mapping[str, int] = MappingProxyType({})
+    media: Media = VIDEOS
 
 
-def read_sources(sources: Sequence[str | Path], *, root: str | Path | None = None) -> Listing:
-    """Read lists of videos, folders that hold them, and videos themselves.
+def read_sources(
+    sources: Sequence[str | Path], *, root: str | Path | None = None, media: Media = VIDEOS
+) -> Listing:
+    """Read lists of videos or pictures, folders that hold them, and such files themselves.
 
     A list has lines "path label" in any form that training reads, or paths alone, or is an official
     Kinetics file, or a manifest. A folder that holds folders such as `train` and `val` has a split
     for each. Within a split the first folder is the label.
 
     Args:
-        sources: Lists and folders, of which each is a split, called by its name; and video files,
-            which are one split, `videos`.
+        sources: Lists and folders, of which each is a split, called by its name; and single files,
+            which are one split, `videos` or `pictures`.
         root: Folder that relative paths in lists start from; None means the list's own. Where it is
-            given, videos in it that no list names are found too.
+            given, what is in it and in no list is found too.
+        media: What to look for.
 
     Raises:
         FileNotFoundError: A list or folder is not there.
@@ -96,24 +97,26 @@ def read_sources(sources: Sequence[str | Path], *, root: str | Path | None = Non
     """
     paths = [Path(source) for source in sources]
     if root is not None and not Path(root).is_dir():
-        raise FileNotFoundError(f"root is {root}, which is no folder, expected one with videos")
+        raise FileNotFoundError(
+            f"root is {root}, which is no folder, expected one with {media.noun}s"
+        )
     names = _distinct_names(paths)
     items: list[Item] = []
     left_out = LeftOut()
     for path, name in zip(paths, names, strict=True):
         if path.is_dir():
-            items += _read_folder(path, name, left_out)
+            items += _read_folder(path, name, left_out, media)
         elif not path.is_file():
             raise FileNotFoundError(f"{path}: no such list or folder")
-        elif kind_of(path) == VIDEO:
-            items.append(Item(path, "videos", ""))
+        elif media.is_one(path):
+            items.append(Item(path, f"{media.noun}s", ""))
         else:
-            items += _read_list(path, name, path.parent if root is None else Path(root))
+            items += _read_list(path, name, path.parent if root is None else Path(root), media)
     if not items:
         found = f" ({left_out})" if len(left_out) else ""
-        raise ValueError(f"{', '.join(map(str, paths))}: no videos, expected some{found}")
+        raise ValueError(f"{', '.join(map(str, paths))}: no {media.noun}s, expected some{found}")
     if root is not None:
-        unlisted, left_out = _find_unlisted(Path(root), items, paths)
+        unlisted, left_out = _find_unlisted(Path(root), items, paths, media)
         folders: tuple[Path, ...] = (Path(root),)
     else:
         unlisted = []
@@ -127,16 +130,17 @@ def read_sources(sources: Sequence[str | Path], *, root: str | Path | None = Non
         left_out=words,
         num_left_out=len(left_out),
         left_out_kinds=left_out.kinds(),
+        media=media,
     )
 
 
 def _find_unlisted(
-    root: Path, items: Sequence[Item], lists: Sequence[Path]
+    root: Path, items: Sequence[Item], lists: Sequence[Path], media: Media
 ) -> tuple[list[Path], LeftOut]:
-    """The videos below the root that no list names, and what is there besides the lists."""
+    """The samples below the root that no list names, and what is there besides the lists."""
     left_out = LeftOut()
     listed = {item.path.absolute() for item in items}
-    unlisted = [p for p in find_samples(root, left_out) if p.absolute() not in listed]
+    unlisted = [p for p in media.find(root, left_out) if p.absolute() not in listed]
     place = root.absolute()
     left_out.remove(p for p in lists if p.is_file() and p.absolute().is_relative_to(place))
     return unlisted, left_out
@@ -158,41 +162,42 @@ def _common_root(folders: Sequence[Path]) -> Path | None:
     return parents.pop() if len(parents) == 1 else None
 
 
-def _read_folder(folder: Path, name: str, left_out: LeftOut) -> Iterator[Item]:
+def _read_folder(folder: Path, name: str, left_out: LeftOut, media: Media) -> Iterator[Item]:
     beside = LeftOut()
     inner, files = list_folder(folder, beside)
     splits = [part for part in inner if part.lower() in SPLIT_FOLDERS]
     for split in splits or [""]:
         top = folder / split
-        for path in find_samples(top, left_out):
+        for path in media.find(top, left_out):
             parts = path.relative_to(top).parts
             yield Item(path, split or name, parts[0] if len(parts) > 1 else "")
     if splits:
         left_out.counts.update(beside.counts)
-        _count_outside(folder, [part for part in inner if part not in splits], files, left_out)
+        others = [part for part in inner if part not in splits]
+        _count_outside(folder, others, files, left_out, media)
 
 
 def _count_outside(
-    folder: Path, folders: Sequence[str], files: Sequence[str], left_out: LeftOut
+    folder: Path, folders: Sequence[str], files: Sequence[str], left_out: LeftOut, media: Media
 ) -> None:
-    """Count the files beside the splits of a folder, videos among them."""
-    videos = pick_videos(folder, files, left_out)
+    """Count the files beside the splits of a folder, samples among them."""
+    samples = media.pick(folder, files, left_out)
     for name in folders:
-        videos += (path.name for path in find_samples(folder / name, left_out))
-    left_out.add(videos, "outside of the splits")
+        samples += (path.name for path in media.find(folder / name, left_out))
+    left_out.add(samples, "outside of the splits")
 
 
-def _read_list(file: Path, name: str, root: Path) -> list[Item]:
+def _read_list(file: Path, name: str, root: Path, media: Media) -> list[Item]:
     lines = read_lines(file)
     if not lines:
-        raise ValueError(f"{file}: no videos in the list, expected lines 'path label'")
+        raise ValueError(f"{file}: no {media.noun}s in the list, expected lines 'path label'")
     header = lines[0].text
     if is_manifest_header(header):
         rows = read_manifest_rows(file.absolute(), root=root)
         return [Item(root / row.path, row.split, row.label) for row in rows]
     if "youtube_id" in header.split(","):
         return _as_items(read_kinetics_csv(file.absolute(), root=root), name)
-    bare = [line for line in lines if _is_bare_path(line)]
+    bare = [line for line in lines if _is_bare_path(line, media)]
     if bare == lines or (bare and bare == lines[1:] and header.isidentifier()):
         return [Item(root / line.text, name, "") for line in bare]
     try:
@@ -204,9 +209,9 @@ def _read_list(file: Path, name: str, root: Path) -> list[Item]:
             raise error from None
 
 
-def _is_bare_path(line: Line) -> bool:
+def _is_bare_path(line: Line, media: Media) -> bool:
     """Whether a line is a path with no label; a path may hold spaces."""
-    return is_video_name(line.text) and not re.search(r"[\t,]", line.text)
+    return media.has_name(line.text) and not re.search(r"[\t,]", line.text)
 
 
 def _as_items(annotations: Annotations, split: str) -> list[Item]:

@@ -11,10 +11,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from video_uniformer.collection.scan.findings import Finding, Scan
-from video_uniformer.collection.scan.inspection import OK, STATUSES, FileReport
+from video_uniformer.collection.scan.inspection import (
+    OK,
+    PICTURE_STATUSES,
+    STATUSES,
+    FileReport,
+)
 from video_uniformer.collection.scan.listing import Item
 from video_uniformer.collection.scan.page import write_page
+from video_uniformer.collection.scan.results import Finding, Scan
 from video_uniformer.data.annotations.manifest import KEY_COLUMNS, encode_name
 from video_uniformer.system.printable import show_name
 
@@ -92,11 +97,12 @@ def summary(scan: Scan, findings: Sequence[Finding]) -> dict[str, Any]:
     """What a scan has found, as plain values."""
     statuses = [scan.report(item).status for item in scan.items]
     root = scan.listing.root
+    possible = PICTURE_STATUSES if scan.noun == "picture" else STATUSES
     return {
         "root": None if root is None else encode_name(str(root.absolute())),
-        "videos": len(scan.items),
+        f"{scan.noun}s": len(scan.items),
         "files": len(scan.reports),
-        "statuses": {status: statuses.count(status) for status in STATUSES},
+        "statuses": {status: statuses.count(status) for status in possible},
         "frames": sum(scan.report(item).num_frames for item in scan.items),
         "problems": sum(finding.is_problem for finding in findings),
         "left_out": {show_name(kind): n for kind, n in scan.listing.left_out_kinds.items()},

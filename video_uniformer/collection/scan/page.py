@@ -4,9 +4,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from pathlib import Path
 
-from video_uniformer.collection.scan.findings import Finding, Scan
-from video_uniformer.collection.scan.inspection import OK
+from video_uniformer.collection.scan.inspection import OK, FileReport
 from video_uniformer.collection.scan.listing import Item
+from video_uniformer.collection.scan.results import Finding, Scan
 from video_uniformer.system.printable import show_name
 
 MOST_ROWS = 300
@@ -49,10 +49,16 @@ for (const table of document.querySelectorAll("table.sortable"))
 """
 # The page may load nothing, whatever a file's name says.
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
-_HEADINGS = (
-    *("picture", "video", "split", "label", "status", "frames", "codec", "size", "fps"),
-    *("key frames", "seconds", "reason"),
-)
+_HEADINGS = {
+    "video": (
+        *("picture", "video", "split", "label", "status", "frames", "codec", "size", "fps"),
+        *("key frames", "seconds", "reason"),
+    ),
+    "picture": (
+        *("picture", "file", "split", "label", "status", "format", "mode", "size", "turned by"),
+        *("frames", "bytes", "reason"),
+    ),
+}
 
 
 def write_page(file: Path, scan: Scan, findings: Sequence[Finding]) -> None:
@@ -63,7 +69,7 @@ def write_page(file: Path, scan: Scan, findings: Sequence[Finding]) -> None:
         scan: What was found out.
         findings: The same in words.
     """
-    parts = (*_head(), *_overview(scan, findings), *_findings(scan, findings), *_classes(scan))
+    parts = (*_head(scan), *_overview(scan, findings), *_findings(scan, findings), *_classes(scan))
     parts = (
         *parts,
         *_left_out(scan),
@@ -79,17 +85,17 @@ def _text(value: object) -> str:
     return escape(show_name(str(value)))
 
 
-def _head() -> Iterator[str]:
+def _head(scan: Scan) -> Iterator[str]:
     yield '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">'
     yield f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
-    yield f"<title>Scan of videos</title>\n<style>{_STYLE}</style>\n</head>\n<body>"
+    yield f"<title>Scan of {scan.noun}s</title>\n<style>{_STYLE}</style>\n</head>\n<body>"
 
 
 def _overview(scan: Scan, findings: Sequence[Finding]) -> Iterator[str]:
     good = sum(scan.report(item).status == OK for item in scan.items)
     problems = [finding for finding in findings if finding.is_problem]
-    yield "<h1>Scan of videos</h1>"
-    yield f"<p>{good} of {len(scan.items)} listed videos are intact.</p>"
+    yield f"<h1>Scan of {scan.noun}s</h1>"
+    yield f"<p>{good} of {len(scan.items)} listed {scan.noun}s are intact.</p>"
     if not problems:
         yield '<p class="fine">Nothing has to be mended.</p>'
         return
@@ -105,7 +111,8 @@ def _findings(scan: Scan, findings: Sequence[Finding]) -> Iterator[str]:
         yield f'<div class="{kind}">\n<h3>{_text(finding.title)}</h3>'
         yield f"<p>To do: {_text(finding.advice)}.</p>"
         if finding.groups:
-            yield f"<details{' open' if finding.is_problem else ''}><summary>Videos</summary>"
+            is_open = " open" if finding.is_problem else ""
+            yield f"<details{is_open}><summary>{scan.noun.capitalize()}s</summary>"
             yield from _group_table(scan, finding.groups)
             yield "</details>"
         yield "</div>"
@@ -115,7 +122,7 @@ def _group_table(scan: Scan, groups: Sequence[Sequence[Item]]) -> Iterator[str]:
     """Single videos as one table that can be sorted; groups kept together."""
     has_groups = any(len(group) > 1 for group in groups)
     yield '<table class="grouped">' if has_groups else '<table class="sortable">'
-    yield _heading(_HEADINGS)
+    yield _heading(_HEADINGS[scan.noun])
     if not has_groups:
         yield "<tbody>"
     rows = 0
@@ -145,16 +152,30 @@ def _row(scan: Scan, item: Item, *, with_picture: bool) -> str:
     texts = [item.path, item.split, item.label]
     cells = "".join(f"<td>{_text(text)}</td>" for text in texts)
     if report is None:  # in no list, so not looked at
-        return f"<tr><td></td>{cells}{'<td></td>' * (len(_HEADINGS) - 4)}</tr>"
+        return f"<tr><td></td>{cells}{'<td></td>' * (len(_HEADINGS[scan.noun]) - 4)}</tr>"
     picture = ""
     if with_picture and report.thumbnail:
         picture = f'<img alt="" src="data:image/jpeg;base64,{report.thumbnail}">'
-    size = f"{report.width}x{report.height}" if report.width else ""
-    fps = f"{report.fps:g}{' variable' if report.rate == 'variable' else ''}" if report.fps else ""
-    numbers = (report.num_frames, report.codec, size, fps, report.key_frame_distance or "")
-    more = "".join(f'<td class="n">{_text(n)}</td>' for n in (*numbers, report.seconds or ""))
+    facts = _picture_facts(report) if scan.noun == "picture" else _video_facts(report)
+    more = "".join(f'<td class="n">{_text(fact)}</td>' for fact in facts)
     start = f'<tr><td>{picture}</td>{cells}<td class="word">{_text(report.status)}</td>'
     return f"{start}{more}<td>{_text(report.reason)}</td></tr>"
+
+
+def _video_facts(report: FileReport) -> tuple[object, ...]:
+    fps = f"{report.fps:g}{' variable' if report.rate == 'variable' else ''}" if report.fps else ""
+    numbers = (report.num_frames, report.codec, _size(report), fps)
+    return (*numbers, report.key_frame_distance or "", report.seconds or "")
+
+
+def _picture_facts(report: FileReport) -> tuple[object, ...]:
+    turned = f"{report.rotation}{' mirrored' if report.mirrored else ''}"
+    words = (report.container, report.pixel_format, _size(report), turned if turned != "0" else "")
+    return (*words, report.listed_frames or "", report.size_bytes)
+
+
+def _size(report: FileReport) -> str:
+    return f"{report.width}x{report.height}" if report.width else ""
 
 
 def _classes(scan: Scan) -> Iterator[str]:
@@ -162,7 +183,7 @@ def _classes(scan: Scan) -> Iterator[str]:
     names = sorted(set().union(*counts.values()))
     if not names:
         return
-    yield "<h2>Videos of each class</h2>"
+    yield f"<h2>{scan.noun.capitalize()}s of each class</h2>"
     yield f'<table class="sortable counts">{_heading(("class", *counts))}<tbody>'
     for name in names:
         cells = "".join(f'<td class="n">{count[name]}</td>' for count in counts.values())
@@ -183,8 +204,12 @@ def _left_out(scan: Scan) -> Iterator[str]:
 
 def _files(scan: Scan) -> Iterator[str]:
     shown = scan.items[:MOST_FILES]
-    which = "All videos" if len(shown) == len(scan.items) else f"The first {len(shown)} videos"
+    which = (
+        f"All {scan.noun}s"
+        if len(shown) == len(scan.items)
+        else f"The first {len(shown)} {scan.noun}s"
+    )
     yield f"<h2>{which}</h2>\n<p>The same, and more of each, is in manifest.csv.</p>"
-    yield f'<table class="sortable">{_heading(_HEADINGS)}<tbody>'
+    yield f'<table class="sortable">{_heading(_HEADINGS[scan.noun])}<tbody>'
     yield from (_row(scan, item, with_picture=len(scan.items) <= MOST_ROWS) for item in shown)
     yield "</tbody></table>"

@@ -31,6 +31,7 @@ def scan_files(
     deadline_seconds: float = 60.0,
     num_workers: int = 1,
     inspect: Callable[[Path, str], FileReport] = inspect_file,
+    settings: Sequence[str] = (),
     on_done: Callable[[Path], None] = lambda path: None,
 ) -> dict[Path, FileReport]:
     """Inspect files in processes of their own, each of which is killed at the file's deadline.
@@ -44,6 +45,7 @@ def scan_files(
         deadline_seconds: For a small file; each megabyte adds `SECONDS_PER_MEGABYTE`.
         num_workers: How many files are looked at side by side.
         inspect: Called in a worker process with path and `decode`.
+        settings: What else the reports rest on, so that the journal keeps those of others apart.
         on_done: Called with each path as it is done.
 
     Raises:
@@ -55,7 +57,7 @@ def scan_files(
 
     def tasks() -> Iterator[Task]:
         for path in dict.fromkeys(paths):
-            key = keys[path] = file_key(path, decode)
+            key = keys[path] = file_key(path, decode, *settings)
             deadline = _deadline(path, deadline_seconds)
             known = _recall(journal, key, deadline)
             if known is None:
