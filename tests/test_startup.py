@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 from video_uniformer import create_uniformer
-from video_uniformer.clip import ClipSpec
+from video_uniformer.clip import ClipSpec, ImageSpec
 from video_uniformer.description import Description
 from video_uniformer.weights.writing import save_weights
 
@@ -20,7 +21,7 @@ from video_uniformer.weights.writing import save_weights
 HEAVY = (
     *("torch", "torchvision", "torch._dynamo", "torchmetrics", "lightning", "pytorchvideo"),
     *("hydra", "omegaconf", "yaml", "rich", "matplotlib", "argcomplete"),
-    *("numpy", "PIL", "av", "decord", "torchcodec"),
+    *("numpy", "PIL", "av", "decord", "torchcodec", "simplejpeg"),
     *("huggingface_hub", "safetensors", "tensorboard", "timm"),
     *("video_uniformer.models.uniformer.network", "video_uniformer.weights.reading"),
     *("video_uniformer.data.decoding", "video_uniformer.data.video", "video_uniformer.inference"),
@@ -64,7 +65,8 @@ def test_package_imports_nothing_heavy_by_itself(code: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["zoo", "info", "predict", "probe", "scan", "prepare", "convert", "completion"]
+    "name",
+    ["zoo", "info", "predict", "probe", "scan", "prepare", "token-labels", "convert", "completion"],
 )
 def test_help_imports_nothing_heavy(name: str) -> None:
     assert imported(*COMMAND, name, "--help") <= {"video_uniformer.inference"}
@@ -92,10 +94,13 @@ def test_table_imports_nothing_heavy(line: str) -> None:
         ("predict", 2),
         ("predict a.mp4 --checkpoint b.ckpt --top 0", 1),
         ("predict a.mp4 --checkpoint b.ckpt --tpo 1", 2),
+        ("predict not-there.jpg --checkpoint b.ckpt", 1),
         ("scan", 2),
         ("scan videos --decode some", 2),
         ("prepare videos", 2),
         ("probe --dedline", 2),
+        ("token-labels a", 2),
+        ("token-labels a --checkpoint b --output c --top 0", 1),
         ("convert a", 2),
         ("completion tcsh", 2),
     ],
@@ -155,6 +160,26 @@ def test_prediction_imports_what_reads_videos_and_runs_networks(
 ) -> None:
     line = ("predict", str(video_file()), "--checkpoint", str(weights))
     assert imported(*COMMAND, *line) <= PREDICTION
+
+
+def test_prediction_of_pictures_imports_no_more(tmp_path: Path) -> None:
+    network, path = create_uniformer("test", ndim=2, num_classes=2), tmp_path / "a.safetensors"
+    said = Description(network=network.config, input=ImageSpec(32), class_names=("cat", "dog"))
+    save_weights(path, network.state_dict(), said)
+    Image.new("RGB", (40, 40)).save(tmp_path / "a.png")
+    line = ("predict", str(tmp_path), "--checkpoint", str(path))
+    assert imported(*COMMAND, *line) <= PREDICTION
+
+
+@pytest.mark.slow
+def test_labelling_pictures_imports_what_reads_pictures_and_runs_networks(tmp_path: Path) -> None:
+    network = create_uniformer("test", ndim=2, num_classes=2)
+    said = Description(network=network.config, input=ImageSpec(32), class_names=("a", "b"))
+    save_weights(tmp_path / "tiny.safetensors", network.state_dict(), said)
+    (tmp_path / "pictures").mkdir()
+    Image.new("RGB", (40, 40)).save(tmp_path / "pictures" / "a.png")
+    line = f"token-labels pictures --checkpoint {tmp_path}/tiny.safetensors --output labels"
+    assert imported(*COMMAND, *line.split(), cwd=tmp_path) <= PREDICTION
 
 
 @pytest.mark.slow

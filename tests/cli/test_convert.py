@@ -14,6 +14,7 @@ from torch import Tensor
 
 from video_uniformer import ClipSpec, create_uniformer, load_classifier
 from video_uniformer.cli.convert import main, parser, request
+from video_uniformer.clip import ImageSpec
 from video_uniformer.description import Description
 from video_uniformer.labels.names import shipped_class_names
 from video_uniformer.weights.convert import Conversion, convert
@@ -211,6 +212,17 @@ def test_options_say_what_the_file_does_not(run: Run, unknown: Path, tmp_path: P
     assert facts["fusion"] == "logits"
     assert facts["network"]["head_dim"] == 8
     assert load_classifier(tmp_path / OURS).clip == clip
+
+
+def test_unknown_image_network_is_told_its_size(run: Run, tmp_path: Path) -> None:
+    torch.save(published(variant="test", ndim=2, num_classes=2), tmp_path / "a.pth")
+    (tmp_path / "names.txt").write_text("dark\nbright\n")
+    options = ("--classes", "names.txt", "--head-dim", "8")
+    ran = run(main, "a.pth", OURS, *options)
+    assert ran.err == "note: the size of its input is not known: --size says it\n"
+    ran = run(main, "a.pth", OURS, *options, "--size", "64", "--force")
+    assert (ran.status, ran.err) == (0, "")
+    assert ImageSpec(**facts_of(tmp_path / OURS)["input"]) == ImageSpec(64)
 
 
 def test_options_correct_the_clip_of_a_checkpoint(

@@ -107,9 +107,8 @@ def test_option_that_does_not_fit_an_unknown_file_is_one_line(
 
 def test_clip_of_an_image_network_is_refused(run: Run, tmp_path: Path) -> None:
     torch.save(published(variant="test", ndim=2, num_classes=2), tmp_path / "a.pth")
-    refused(
-        run(main, "a.pth", OURS, "--size", "32"), "--size is given, but a.pth is a network for imag"
-    )
+    ran = run(main, "a.pth", OURS, "--size", "32", "--frames", "4")
+    refused(ran, "--frames is given, but a.pth is a network for images")
 
 
 def test_other_tensors_are_refused(run: Run, tmp_path: Path) -> None:

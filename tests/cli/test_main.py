@@ -29,7 +29,7 @@ def test_there_is_one_console_script() -> None:
 def test_help_lists_every_command_in_its_order(run: Run) -> None:
     ran = run(main, "--help")
     assert (ran.status, ran.err) == (0, "")
-    assert re.findall(r"^  (\w+) +\w", ran.out, re.MULTILINE) == list(COMMANDS)
+    assert re.findall(r"^  ([\w-]+) +\w", ran.out, re.MULTILINE) == list(COMMANDS)
 
 
 def test_no_command_is_an_error_that_shows_the_help(run: Run) -> None:
@@ -72,13 +72,16 @@ def test_help_of_a_command_has_its_whole_name(run: Run, name: str) -> None:
 def test_unknown_option_is_one_line_and_status_two(run: Run, name: str) -> None:
     needed = {"predict": ["a.mp4", "--checkpoint=b"], "info": ["small"], "convert": ["a", "b"]}
     needed |= {"scan": ["a"], "prepare": ["a", "b"], "probe": ["a"], "completion": ["bash"]}
+    needed |= {"token-labels": ["a", "--checkpoint=b", "--output=c"]}
     ran = run(main, name, *needed.get(name, []), "--xyzzy")
     assert (ran.status, ran.out) == (2, "")
     asked = f"`video-uniformer {name} --help` explains"
     assert ran.err == f"error: unrecognized arguments: --xyzzy; {asked}\n"
 
 
-@pytest.mark.parametrize("name", ["info", "predict", "probe", "scan", "prepare", "convert"])
+@pytest.mark.parametrize(
+    "name", ["info", "predict", "probe", "scan", "prepare", "token-labels", "convert"]
+)
 def test_missing_argument_is_one_line_and_status_two(run: Run, name: str) -> None:
     ran = run(main, name)
     assert (ran.status, ran.out) == (2, "")
@@ -120,4 +123,4 @@ def test_every_row_has_a_module_and_every_command_a_row() -> None:
         importlib.import_module(f"video_uniformer.cli.{p.stem}") for p in folder.glob("*.py")
     ]
     entries = {m.__name__.rpartition(".")[2] for m in modules if "main" in vars(m)}
-    assert entries - {"main"} == set(COMMANDS)
+    assert entries - {"main"} == {name.replace("-", "_") for name in COMMANDS}

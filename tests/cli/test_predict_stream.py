@@ -120,11 +120,11 @@ def test_paths_may_stand_in_a_file(run: Run, videos: Path, checkpoint: Path) -> 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ([], "videos is empty, expected files, folders, globs or --from"),
+        ([], "files is empty, expected files, folders, globs or --from"),
         (["a.mp4", "--batch", "0"], "--batch is 0, expected at least 1"),
         (["a.mp4", "--resume"], "--resume is given without --output, expected both"),
         (["a.mp4", "--output", "out.txt"], "output is out.txt, expected a file that ends in"),
-        (["--from", "/dev/null"], "--from is /dev/null, which names no videos, expected some"),
+        (["--from", "/dev/null"], "--from is /dev/null, which names no files, expected some"),
         (["--from", "absent.txt"], "[Errno 2] No such file or directory: 'absent.txt'"),
         (["a.mp4", "--output", "/dev/null/out.csv"], "/dev/null/out.csv cannot be written (File"),
     ],
@@ -169,7 +169,7 @@ def stop_after(lines: int, number: signal.Signals, arguments: list[str], folder:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["out.jsonl", "out.csv"])
+@pytest.mark.parametrize("name", ["out.csv"])
 def test_killed_run_is_resumed_with_each_video_once(
     name: str, run: Run, checkpoint: Path, tmp_path: Path, sixty: list[str]
 ) -> None:

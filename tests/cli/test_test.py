@@ -50,7 +50,7 @@ def test_table_tells_metrics_videos_and_views(
 ) -> None:
     ran = run(main, *data(videos, tmp_path), f"ckpt_path={checkpoint}", "clip.num_crops=3")
     lines = [" ".join(line.replace("│", " ").split()) for line in ran.out.splitlines()]
-    assert "videos evaluated 3 of 3" in lines
+    assert "samples evaluated 3 of 3" in lines
     assert "views 2 clips x 3 crops" in lines
     right = sum(row["correct"] == "1" for row in scores(tmp_path / "out"))
     assert f"test/top1 {100 * right / 3:.2f} %" in lines

@@ -84,3 +84,12 @@ def test_frames_without_indices_are_refused(tmp_path: Path) -> None:
     message = r"frames is \(1, 4, 48, 64, 3\) and indices \(1, 3\), expected the same"
     with pytest.raises(ValueError, match=message):
         save_contact_sheet(tmp_path / "a.png", coloured(1, 4), indices=numbered(1, 3), title="a")
+
+
+@pytest.mark.parametrize("shape", [(48, 64), (30, 900), (900, 3)])
+def test_picture_is_one_frame_without_a_number(shape: tuple[int, int], tmp_path: Path) -> None:
+    picture = torch.tensor(RED, dtype=torch.uint8).expand(1, 1, *shape, 3).contiguous()
+    save_contact_sheet(tmp_path / "a.png", picture, indices=None, title="a", answers=[("b", 0.5)])
+    with Image.open(tmp_path / "a.png") as image:
+        assert max(image.size) < 2500
+    assert share(tmp_path / "a.png", RED) > 0.002

@@ -6,13 +6,31 @@ import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from video_uniformer.system.printable import show_name
 
 Print = Callable[[Mapping[str, Any]], None]
 
 _MOST_LETTERS = 40  # of a column
+
+
+class Words(NamedTuple):
+    """What files are called.
+
+    Attributes:
+        one: One of them; it is also their kind in `file_kinds`.
+        many: Several.
+        intact: What a damaged one is answered by.
+    """
+
+    one: str
+    many: str
+    intact: str
+
+
+VIDEOS = Words("video", "videos", "intact frames")
+PICTURES = Words("picture", "pictures", "the intact part")
 
 
 @contextmanager
@@ -46,7 +64,7 @@ def nothing() -> Iterator[Print]:
 
 
 @contextmanager
-def table(paths: Sequence[Path], class_names: Sequence[str]) -> Iterator[Print]:
+def table(paths: Sequence[Path], class_names: Sequence[str], words: Words) -> Iterator[Print]:
     """Print a table for people, whose columns are as wide as what may come."""
     widest = (max(len(show_name(str(text))) for text in texts) for texts in (paths, class_names))
     path_letters, class_letters = (min(width, _MOST_LETTERS) for width in widest)
@@ -64,22 +82,23 @@ def table(paths: Sequence[Path], class_names: Sequence[str]) -> Iterator[Print]:
         for number, best in enumerate(answer.get("top", [])):
             row("" if number else path, best["class"], f"{100 * best['probability']:.1f} %")
         if "salvaged" in answer:
-            print(f"only intact frames of {path}: {answer['salvaged']}")
+            print(f"only {words.intact} of {path}: {answer['salvaged']}")
         if "sheet" in answer:
             print(f"wrote {show_name(answer['sheet'])}")
         sys.stdout.flush()
 
-    row("video", "class", "probability")
+    row(words.one, "class", "probability")
     yield add
 
 
 @contextmanager
-def progress_bar(total: int, done: int = 0) -> Iterator[Callable[[], None]]:
-    """Show on a terminal how many of the videos are done; call what it gives after each.
+def progress_bar(total: int, done: int, words: Words) -> Iterator[Callable[[], None]]:
+    """Show on a terminal how many of the files are done; call what it gives after each.
 
     Args:
-        total: Number of videos.
+        total: Number of files.
         done: Of which so many were done before.
+        words: What they are called.
     """
     if total < 2 or not sys.stderr.isatty():
         yield lambda: None
@@ -92,5 +111,5 @@ def progress_bar(total: int, done: int = 0) -> Iterator[Callable[[], None]]:
     # What is printed to the same terminal is put above the bar.
     screen = Console(stderr=True)
     with Progress(*columns, console=screen, redirect_stdout=sys.stdout.isatty()) as progress:
-        task = progress.add_task("videos", total=total, completed=done)
+        task = progress.add_task(words.many, total=total, completed=done)
         yield lambda: progress.advance(task)

@@ -1,26 +1,25 @@
-"""`video-uniformer predict`: name what happens in video files."""
+"""`video-uniformer predict`: name what happens in video files, or what pictures show."""
 
 import argparse
-import hashlib
-import json
 import sys
 from collections import Counter
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from video_uniformer.cli import answer_printing
+from video_uniformer.cli.answer_printing import Words
+from video_uniformer.cli.chosen_classifier import DEADLINE_SECONDS, DECODER, fingerprint, load
 from video_uniformer.cli.errors import checked_output, one_line_errors
 from video_uniformer.cli.parsing import CommandParser
-from video_uniformer.data.annotations.search import expand_paths
+from video_uniformer.data.annotations.search import exists, expand_paths
 from video_uniformer.inference.answer_file import AnswerFile, check_path
 from video_uniformer.system.printable import show_name
 
 # What needs torch is imported late: help and errors of usage need none.
 if TYPE_CHECKING:
-    from video_uniformer.inference.classifier import VideoClassifier
+    from video_uniformer.cli.chosen_classifier import Classifier
     from video_uniformer.inference.prediction import Prediction
 
 EXAMPLES = """examples:
@@ -28,26 +27,32 @@ EXAMPLES = """examples:
   video-uniformer predict videos/ 'more/*.webm' --checkpoint best.ckpt --json > answers.json
   video-uniformer predict --from list.txt --checkpoint best.ckpt --output answers.csv --resume
   video-uniformer predict clip.mp4 --checkpoint uniformer_small_k400_16x4.pth --classes kinetics400
+  video-uniformer predict photo.jpg folder/ 'more/*.png' --checkpoint in1k_s
 
+The checkpoint decides whether videos or pictures are answered, and searched for in folders.
 Answers come as soon as they are there. Ctrl-C keeps those in --output, and the same command with
---resume goes on with the other videos; one that is there with an error is not tried again.
+--resume goes on with the other files; one that is there with an error is not tried again.
 
 The exit status is 0 when every file was answered, 1 when one was not, and 130 after Ctrl-C. The
 reason for a file goes to the standard error, and the other files are answered all the same."""
 
-DEADLINE = "longest wait for opening a video, and for reading its frames (default 60; 0: none)"
-BATCH = "videos that go through the network together (default 1); 8 are faster where views are few"
+DEADLINE = (
+    "longest wait for opening a video, and for reading its frames "
+    f"(default {DEADLINE_SECONDS:g}; 0: none)"
+)
+BATCH = "files that go through the network together (default 1); 8 are faster where views are few"
+SALVAGE = "use the intact frames of damaged videos, the intact part of pictures cut short"
 
 
 def parser() -> argparse.ArgumentParser:
     """The command's options."""
     parser = CommandParser(
         "predict",
-        description="Print the most probable classes of videos, with probabilities.",
+        description="Print the most probable classes of videos or pictures, with probabilities.",
         epilog=EXAMPLES,
     )
     add = parser.add_argument
-    add("videos", nargs="*", help="files, folders (searched for videos) or quoted globs")
+    add("files", nargs="*", help="files, folders (which are searched) or quoted globs")
     add("--from", dest="list", metavar="FILE", help="also the paths in FILE, one a line; -: stdin")
     add("--checkpoint", required=True, help="ours, or a published file (then give --classes)")
     add("--classes", help="file with one name a line, or a shipped list such as kinetics400")
@@ -65,10 +70,10 @@ def parser() -> argparse.ArgumentParser:
     existing = parser.add_mutually_exclusive_group()
     existing.add_argument("--resume", action="store_true", help="go on with an --output cut off")
     existing.add_argument("--force", action="store_true", help="replace an --output that exists")
-    add("--sheet", type=Path, metavar="FOLDER", help="write a picture of the frames looked at")
-    add("--decoder", default="auto", help="auto (default), decord, pyav or torchcodec")
-    add("--deadline", type=float, default=60, metavar="SECONDS", help=DEADLINE)
-    add("--salvage", action="store_true", help="use the intact frames of damaged videos")
+    add("--sheet", type=Path, metavar="FOLDER", help="write a picture of what was looked at")
+    add("--decoder", help=f"{DECODER} (default), decord, pyav or torchcodec")
+    add("--deadline", type=float, metavar="SECONDS", help=DEADLINE)
+    add("--salvage", action="store_true", help=SALVAGE)
     add("--device", default="cpu", help="cpu (default), cuda, cuda:1, ...")
     add("--batch", type=int, default=1, metavar="N", help=BATCH)
     return parser
@@ -80,12 +85,12 @@ def check(options: argparse.Namespace) -> None:
     Raises:
         ValueError: An option is out of range or contradicts another.
     """
-    if not options.videos and options.list is None:
-        raise ValueError("videos is empty, expected files, folders, globs or --from")
+    if not options.files and options.list is None:
+        raise ValueError("files is empty, expected files, folders, globs or --from")
     for name in ("top", "batch"):
         if getattr(options, name) < 1:
             raise ValueError(f"--{name} is {getattr(options, name)}, expected at least 1")
-    if not options.deadline >= 0:
+    if options.deadline is not None and not options.deadline >= 0:
         raise ValueError(f"--deadline is {options.deadline:g}, expected seconds, or 0 for none")
     if options.stride not in (None, "segments") and not options.stride.isdigit():
         raise ValueError(
@@ -102,65 +107,40 @@ def _existing(options: argparse.Namespace) -> str:
     return "resume" if options.resume else "replace" if options.force else "refuse"
 
 
-def find_files(options: argparse.Namespace) -> list[Path]:
-    """The videos of the command line, then those of its list.
+def read_list(options: argparse.Namespace) -> list[Path]:
+    """The paths of the list that the options name.
 
     Raises:
         ValueError: The list is empty, or cannot be read.
     """
-    listed: list[str] = []
-    if options.list is not None:
-        name = "/dev/stdin" if options.list == "-" else options.list
-        lines = Path(name).read_text("utf-8", "surrogateescape").split("\n")
-        listed = [line.rstrip("\r") for line in lines if line.strip()]
-        if not listed:
-            raise ValueError(f"--from is {options.list}, which names no videos, expected some")
-    return [*expand_paths(options.videos), *map(Path, listed)]
+    if options.list is None:
+        return []
+    name = "/dev/stdin" if options.list == "-" else options.list
+    lines = Path(name).read_text("utf-8", "surrogateescape").split("\n")
+    listed = [Path(line.rstrip("\r")) for line in lines if line.strip()]
+    if not listed:
+        raise ValueError(f"--from is {options.list}, which names no files, expected some")
+    return listed
 
 
-def load(options: argparse.Namespace) -> "VideoClassifier":
-    """The classifier that the options describe."""
-    from video_uniformer.inference.classifier import load_classifier
-    from video_uniformer.labels.names import read_class_names
+def check_existence(options: argparse.Namespace) -> None:
+    """Refuse names of which none is there, before seconds go by with loading.
 
-    clip: dict[str, Any] = {
-        "num_frames": options.frames,
-        "stride": None if options.stride in (None, "segments") else int(options.stride),
-        "size": options.size,
-        "num_clips": options.clips,
-        "num_crops": options.crops,
-        "channel_order": "bgr" if options.bgr else None,
-    }
-    return load_classifier(
-        options.checkpoint,
-        class_names=None if options.classes is None else read_class_names(options.classes),
-        clip={
-            name: value
-            for name, value in clip.items()
-            if value is not None or (name == "stride" and options.stride == "segments")
-        },
-        decoder=options.decoder,
-        device=options.device,
-        deadline_seconds=options.deadline or None,
-        salvage=options.salvage,
-    )
+    Where answers go to a program, or into a file, that is the answer for each.
 
-
-def fingerprint(options: argparse.Namespace, classifier: "VideoClassifier") -> str:
-    """A short text that changes with the weights, and with whatever else answers depend on."""
-    from video_uniformer.weights.sources import find_weights
-
-    digest = hashlib.sha256()
-    with find_weights(options.checkpoint).open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    told = (asdict(classifier.clip), classifier.class_names, classifier.fusion)
-    digest.update(json.dumps([*told, options.decoder, options.salvage, options.top]).encode())
-    return digest.hexdigest()[:12]
+    Raises:
+        ValueError: None is there.
+    """
+    if options.json or options.jsonl or options.output is not None or options.list is not None:
+        return
+    if not any(map(exists, options.files)):
+        raise ValueError(
+            f"{options.files[0]}: No such file or directory, expected files, folders or globs"
+        )
 
 
 def open_output(
-    options: argparse.Namespace, classifier: "VideoClassifier"
+    options: argparse.Namespace, classifier: "Classifier"
 ) -> AbstractContextManager[AnswerFile | None]:
     """The file that answers go to, if there is to be one."""
     if options.output is None:
@@ -173,28 +153,33 @@ def open_output(
 
 
 class Tally:
-    """How many videos there are, and what became of them so far.
+    """How many files there are, and what became of them so far.
 
-    Args:
-        total: Videos of the command line.
-        done: Of which so many were done by the runs before.
-        failed: Of which again so many had no answer.
+    Attributes:
+        total: Files of the command line; None while it is not known.
+        words: What they are called.
+        done: How many are done.
+        failed: Of which so many had no answer.
     """
 
-    def __init__(self, total: int, done: int = 0, failed: int = 0) -> None:
-        self.total, self.done, self.failed = total, done, failed
+    def __init__(self) -> None:
+        self.total: int | None = None
+        self.words = answer_printing.VIDEOS
+        self.done, self.failed = 0, 0
 
     def __str__(self) -> str:
-        return f"evaluated {self.done - self.failed} of {self.total} videos"
+        if self.total is None:
+            return "evaluated none"
+        return f"evaluated {self.done - self.failed} of {self.total} {self.words.many}"
 
 
 def answers(
-    classifier: "VideoClassifier",
+    classifier: "Classifier",
     paths: Sequence[tuple[int, Path]],
     options: argparse.Namespace,
     file: AnswerFile | None,
 ) -> Generator[dict[str, Any], None, None]:
-    """The answers for numbered videos as plain values, each in the file before it is given."""
+    """The answers for numbered files as plain values, each in the file before it is given."""
     from video_uniformer.inference.prediction import Failure
 
     keep_frames = options.sheet is not None
@@ -241,7 +226,7 @@ def _draw(prediction: "Prediction", number: int, options: argparse.Namespace) ->
 
 
 def left_over(paths: Sequence[Path], done: Mapping[str, int]) -> list[tuple[int, Path]]:
-    """The videos, numbered, without as many of each as are done."""
+    """The files, numbered, without as many of each as are done."""
     left: Counter[str] = Counter(done)
     kept = []
     for number, path in enumerate(paths):
@@ -252,7 +237,7 @@ def left_over(paths: Sequence[Path], done: Mapping[str, int]) -> list[tuple[int,
 
 
 def choose_printing(
-    options: argparse.Namespace, paths: Sequence[Path], class_names: Sequence[str]
+    options: argparse.Namespace, paths: Sequence[Path], class_names: Sequence[str], words: Words
 ) -> AbstractContextManager[answer_printing.Print]:
     """How answers are shown: as the options say, and in a file alone where there is one."""
     if options.json:
@@ -261,22 +246,24 @@ def choose_printing(
         return answer_printing.json_lines()
     if options.output is not None:
         return answer_printing.nothing()
-    return answer_printing.table(paths, class_names)
+    return answer_printing.table(paths, class_names, words)
 
 
-def run(options: argparse.Namespace, paths: Sequence[Path], tally: Tally) -> None:
-    """Answer the videos, and keep count."""
+def run(options: argparse.Namespace, listed: Sequence[Path], tally: Tally) -> None:
+    """Answer the files of the command line, then those of its list, and keep count."""
     with one_line_errors():
-        classifier = load(options)
+        classifier, words = load(options)
+        # Not before: the checkpoint says what a folder is searched for.
+        paths = [*expand_paths(options.files, words.one), *listed]
         output = open_output(options, classifier)
     with output as file:
         left = list(enumerate(paths)) if file is None else left_over(paths, file.done)
-        tally.done = len(paths) - len(left)
+        tally.total, tally.words, tally.done = len(paths), words, len(paths) - len(left)
         if file is not None:
             tally.failed = (Counter(map(str, paths)) & file.failed).total()
         with (
-            answer_printing.progress_bar(tally.total, tally.done) as step,
-            choose_printing(options, paths, classifier.class_names) as show,
+            answer_printing.progress_bar(len(paths), tally.done, words) as step,
+            choose_printing(options, paths, classifier.class_names, words) as show,
             closing(answers(classifier, left, options, file)) as given,
         ):
             for answer in given:
@@ -294,10 +281,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser().parse_args(arguments)
     with one_line_errors():
         check(options)
-        paths = find_files(options)
-    tally = Tally(len(paths))
+        listed = read_list(options)
+        check_existence(options)
+    tally = Tally()
     try:
-        run(options, paths, tally)
+        run(options, listed, tally)
     except KeyboardInterrupt:
         advice = "" if options.output is None else " The same command with --resume goes on."
         print(f"interrupted: {tally}.{advice}", file=sys.stderr)

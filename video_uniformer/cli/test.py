@@ -1,4 +1,4 @@
-"""`video-uniformer test`: evaluate a checkpoint on several views of every video."""
+"""`video-uniformer test`: evaluate a checkpoint on pictures, or several views of videos."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -10,6 +10,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from video_uniformer.cli.hydra_runs import run_with_config
+from video_uniformer.cli.input_kinds import VIDEOS, check_kinds, kind_of_network, kind_of_part
 from video_uniformer.cli.warning_filters import silence_libraries
 
 if TYPE_CHECKING:
@@ -27,10 +28,12 @@ def test(config: DictConfig, overridden: set[str]) -> dict[str, float]:
         raise ValueError("ckpt_path is not given, expected a checkpoint to test: ckpt_path=FILE")
     # Late, as help and misspelt overrides need none of it.
     from video_uniformer.reports.test_report import write_report
-    from video_uniformer.training.callbacks.bad_videos import BadVideos
+    from video_uniformer.training.callbacks.bad_samples import BadSamples
     from video_uniformer.weights.reading import open_checkpoint
 
     checkpoint = open_checkpoint(config.ckpt_path)
+    kind = kind_of_network(checkpoint.description.network.get("ndim"))
+    check_kinds(config, kind, str(config.ckpt_path))
     describe(config, checkpoint, overridden)
     datamodule = instantiate(config.data, _convert_="all")
     datamodule.prepare_data()
@@ -46,7 +49,7 @@ def test(config: DictConfig, overridden: set[str]) -> dict[str, float]:
     report = load_weights(task.network, checkpoint, class_names=datamodule.class_names)
     if report.reordered:
         print(f"{config.ckpt_path}: {report}")
-    callbacks = [BadVideos(Path(config.output_dir) / "bad_videos.csv")]
+    callbacks = [BadSamples(Path(config.output_dir) / "bad_samples.csv")]
     trainer = instantiate(config.trainer, logger=False, callbacks=callbacks, _convert_="all")
     [metrics] = trainer.test(task, datamodule, verbose=False)
     if trainer.is_global_zero:
@@ -63,20 +66,23 @@ def test(config: DictConfig, overridden: set[str]) -> dict[str, float]:
 
 
 def describe(config: DictConfig, checkpoint: "Checkpoint", overridden: set[str]) -> None:
-    """Set the config's network, clip and classes to those of a checkpoint.
+    """Set the config's network, clip or image, and classes to those of a checkpoint.
 
-    What the command line says wins, an experiment's clip and classes that the data config states
+    What the command line says wins, an experiment's input and classes that the data config states
     among it.
     """
     said = checkpoint.description
-    clip = {} if said.clip is None or "experiment" in overridden else asdict(said.clip)
-    if "sampling.by" in overridden:
-        clip.pop("by", None)
-    nodes: dict[str, Mapping[str, object]] = {"model": said.network, "clip": clip}
+    nodes: dict[str, Mapping[str, object]] = {"model": said.network}
+    if said.input is not None and "experiment" not in overridden:
+        fields = asdict(said.input)
+        if "sampling.by" in overridden:
+            fields.pop("by", None)
+        nodes["image" if said.clip is None else "clip"] = fields
     for node, values in nodes.items():
         for key, value in values.items():
             if f"{node}.{key}" not in overridden:
-                OmegaConf.update(config, f"{node}.{key}", value, force_add=True)
+                plain = list(value) if isinstance(value, tuple) else value
+                OmegaConf.update(config, f"{node}.{key}", plain, force_add=True)
     names = config.data.class_names
     unstated = isinstance(names, DictConfig) and names.get("source") is None
     if unstated and said.class_names is not None:
@@ -92,8 +98,9 @@ def _show(metrics: dict[str, float], config: DictConfig, files: list[Path]) -> N
     table = Table(title=str(config.ckpt_path))
     for heading in ("metric", "value"):
         table.add_column(heading)
-    table.add_row("videos evaluated", f"{evaluated} of {listed}")
-    table.add_row("views", f"{clip.num_clips} clips x {clip.num_crops} crops")
+    table.add_row("samples evaluated", f"{evaluated} of {listed}")
+    if kind_of_part(config, "task") == VIDEOS:
+        table.add_row("views", f"{clip.num_clips} clips x {clip.num_crops} crops")
     shown = {name: metrics[name] for name in metrics if not name.endswith(("evaluated", "listed"))}
     for name, value in shown.items():
         table.add_row(name, f"{value:.4f}" if name.endswith("loss") else f"{100 * value:.2f} %")

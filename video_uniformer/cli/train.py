@@ -1,4 +1,4 @@
-"""`video-uniformer train`: train a video network from a Hydra config."""
+"""`video-uniformer train`: train a network of videos or images from a Hydra config."""
 
 import sys
 from collections.abc import Sequence
@@ -7,9 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from video_uniformer.cli.hydra_runs import run_with_config
+from video_uniformer.cli.input_kinds import (
+    IMAGES,
+    check_kinds,
+    kind_of_network,
+    kind_of_part,
+)
 from video_uniformer.cli.interruption import (
     STOPPED_BY_HAND,
     end_interrupted,
@@ -34,6 +40,7 @@ def train(config: DictConfig) -> float | None:
     import lightning
 
     lightning.seed_everything(config.seed, workers=True, verbose=False)
+    check_kinds(config, kind_of_network(OmegaConf.select(config, "model.ndim")), "model")
     saved = choose_checkpoint(config)
     if saved is not None:
         if is_finished(saved, config):
@@ -103,16 +110,19 @@ def _instantiate_all(group: DictConfig) -> list[Any]:
 
 def _describe(config: DictConfig, network: "nn.Module") -> str:
     millions = sum(parameter.numel() for parameter in network.parameters()) / 1e6
-    clip = config.clip
-    frames = (
-        f"{clip.num_frames} frames, stride {clip.stride}"
-        if clip.stride
-        else (f"{clip.num_frames} segments")
-    )
+    of_images = kind_of_part(config, "task") == IMAGES
+    size = config.image.size if of_images else config.clip.size
     return (
         f"UniFormer {config.model.variant}: {millions:.2f} M parameters, {config.data.num_classes} "
-        f"classes, {frames}, {clip.size} x {clip.size} pixels; results in {config.output_dir}"
+        f"classes, {'' if of_images else _frames(config.clip)}{size} x {size} pixels; results in "
+        f"{config.output_dir}"
     )
+
+
+def _frames(clip: DictConfig) -> str:
+    if clip.stride:
+        return f"{clip.num_frames} frames, stride {clip.stride}, "
+    return f"{clip.num_frames} segments, "
 
 
 def _run(config: DictConfig) -> float | None:

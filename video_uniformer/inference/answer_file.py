@@ -1,8 +1,8 @@
-"""Answers in a file that grows video by video, and that a run which was cut off goes on with.
+"""Answers in a file that grows one by one, and that a run which was cut off goes on with.
 
-A `.jsonl` file holds one object a video; a `.csv` file one row for each video and class, best class
-first, and one row for a video without an answer. Either says in every line by which `settings` it
-was made: answers of two checkpoints do not mix.
+A `.jsonl` file holds one object a sample; a `.csv` file one row for each sample and class, best
+class first, and one row for a sample without an answer. Either says in every line by which
+`settings` it was made: answers of two checkpoints do not mix.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ SUFFIXES = (".csv", ".jsonl")
 
 
 class _Entry(NamedTuple):
-    """A line of a file: its video, the byte behind it, and whether it ends an answer."""
+    """A line of a file: its sample, the byte behind it, and whether it ends an answer."""
 
     path: str
     is_failure: bool
@@ -43,7 +43,7 @@ class AnswerFile:
         existing: What to do with a file that is there: "refuse", "resume" or "replace" it.
 
     Attributes:
-        done: How often each video is in the file, by its path as given.
+        done: How often each sample is in the file, by its path as given.
         failed: The same for those without an answer.
 
     Raises:
@@ -79,7 +79,7 @@ class AnswerFile:
             self._write(_as_csv([COLUMNS]))
 
     def add(self, answer: Mapping[str, Any]) -> None:
-        """Add the answer for a video.
+        """Add the answer for a video or picture.
 
         Args:
             answer: `path`, and either `top`, a list of {"class", "probability"}, or `error`;
@@ -118,7 +118,7 @@ class AnswerFile:
         if entry.settings != self._settings:
             raise ValueError(
                 f"{self.path} holds answers with settings {entry.settings!r}, expected "
-                f"{self._settings!r}: another checkpoint, clip or list of classes made it, or "
+                f"{self._settings!r}: another checkpoint, input or list of classes made it, or "
                 "other options that change answers"
             )
 

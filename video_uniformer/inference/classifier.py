@@ -1,30 +1,32 @@
-"""A checkpoint as a classifier of video files; needs neither config nor Lightning."""
+"""A checkpoint as a classifier of files; needs neither config nor Lightning."""
 
-from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
-from torch import Tensor
 
-from video_uniformer.clip import ClipSpec, check_count
+from video_uniformer.clip import ClipSpec, ImageSpec
 from video_uniformer.data.decoding import VideoError
-from video_uniformer.data.video.policy import BadVideoPolicy
+from video_uniformer.data.policy import BadSamplePolicy
 from video_uniformer.data.video.reader import VideoReader
 from video_uniformer.data.video.sampling import eval_sampler
 from video_uniformer.data.video.transforms import eval_transform
+from video_uniformer.inference.answer_stream import answer_stream
+from video_uniformer.inference.images import ImageClassifier
+from video_uniformer.inference.network_answers import Look, NetworkAnswers
 from video_uniformer.inference.prediction import Failure, Prediction
-from video_uniformer.models.fuse import fuse_for_inference
-from video_uniformer.models.uniformer.network import UniFormer
-from video_uniformer.models.view_fusion import fuse_views
+from video_uniformer.models.uniformer.network import UniFormer, UniFormerMaps
 from video_uniformer.weights.loading import load_network
+from video_uniformer.weights.reading import Checkpoint
 
+_VIDEOS, _IMAGES = "video_classification", "image_classification"
 # Of most published networks; what a file that says nothing is taken to expect.
 PUBLISHED_CLIP = ClipSpec(num_frames=16, stride=4, size=224, num_clips=4)
+PUBLISHED_IMAGE = ImageSpec(size=224)
 
 
 class VideoClassifier:
@@ -67,27 +69,17 @@ class VideoClassifier:
         deadline_seconds: float | None = None,
         salvage: bool = False,
     ) -> None:
-        if len(class_names) != network.num_classes:
-            raise ValueError(
-                f"there are {len(class_names)} class names, expected {network.num_classes}, "
-                "the number of classes of the checkpoint"
-            )
-        fused = fuse_for_inference(network)
-        try:
-            self.network = fused.to(device)
-        except (RuntimeError, AssertionError) as error:  # an unknown device, or one not there
-            problem = str(error).split("\n", maxsplit=1)[0]
-            raise ValueError(
-                f"device is {str(device)!r}, which cannot be used: {problem}"
-            ) from None
+        self._answer = NetworkAnswers(
+            network, class_names=class_names, fusion=fusion, device=device
+        )
+        self.network, self.device = self._answer.network, self._answer.device
+        self.class_names = self._answer.class_names
         self.clip = clip
-        self.class_names = tuple(class_names)
         self.fusion = fusion
         self.decoder = decoder
-        self.device = torch.device(device)
         self._sampler, self._transform = eval_sampler(clip), eval_transform(clip)
-        on_bad_video = "salvage" if salvage else "raise"
-        self._policy = BadVideoPolicy(on_bad_video, deadline_seconds=deadline_seconds)
+        on_bad_sample = "salvage" if salvage else "raise"
+        self._policy = BadSamplePolicy(on_bad_sample, deadline_seconds=deadline_seconds)
         self._reader = VideoReader(self._policy, decoder)
 
     def __call__(self, path: str | Path, *, keep_frames: bool = False) -> Prediction:
@@ -100,16 +92,13 @@ class VideoClassifier:
         Raises:
             ValueError: the video cannot be read; the message names it.
         """
-        [answer] = self._classify([self._look(self._reader, Path(path), keep_frames)])
+        [answer] = self._answer([self._look(self._reader, Path(path), keep_frames=keep_frames)])
         return answer
 
     def predict_many(
         self, paths: Iterable[str | Path], *, batch_size: int = 1, keep_frames: bool = False
     ) -> Generator[Prediction | Failure, None, None]:
-        """Classify videos one after the other; answers come in their order, as soon as they can.
-
-        The next videos are read while the network is at work. No more than a few are in memory at a
-        time, however many there are. Close the iterator, or exhaust it, to end the reading.
+        """Classify videos one after the other; see `answer_stream`.
 
         Args:
             paths: Video files or folders of frames.
@@ -120,49 +109,18 @@ class VideoClassifier:
         Raises:
             ValueError: `batch_size` is below 1. What is wrong with a video is its answer.
         """
-        check_count("batch_size", batch_size)
-        return self._answer_many(paths, batch_size, keep_frames)
+        return answer_stream(paths, self._looking(keep_frames), self._answer, batch_size=batch_size)
 
-    def _answer_many(
-        self, paths: Iterable[str | Path], batch_size: int, keep_frames: bool
-    ) -> Generator[Prediction | Failure, None, None]:
-        batch: list[_Look | Failure] = []
-        with closing(self._read_ahead(paths, batch_size + 1, keep_frames)) as looks:
-            for look in looks:
-                batch.append(look)
-                if len(batch) == batch_size:
-                    yield from self._answer(batch)
-                    batch = []
-            yield from self._answer(batch)
-
-    def _read_ahead(
-        self, paths: Iterable[str | Path], ahead: int, keep_frames: bool
-    ) -> Generator["_Look | Failure", None, None]:
-        """Look at videos on another thread, `ahead` of them before they are asked for."""
+    @contextmanager
+    def _looking(self, keep_frames: bool) -> Iterator[Callable[[Path], Look]]:
         # A reader serves one thread, and this object's own belongs to the caller's.
         reader = VideoReader(self._policy, self.decoder)
-        thread = ThreadPoolExecutor(1, "read-ahead")
-        pending: deque[Future[_Look | Failure]] = deque()
         try:
-            for path in paths:
-                pending.append(thread.submit(self._try_look, reader, Path(path), keep_frames))
-                if len(pending) > ahead:
-                    yield pending.popleft().result()
-            while pending:
-                yield pending.popleft().result()
+            yield partial(self._look, reader, keep_frames=keep_frames)
         finally:
-            thread.shutdown(wait=False, cancel_futures=True)
-            reader.close()  # nobody waits for a video that hangs
-            thread.shutdown()
+            reader.close()
 
-    def _try_look(self, reader: VideoReader, path: Path, keep_frames: bool) -> "_Look | Failure":
-        try:
-            return self._look(reader, path, keep_frames)
-        except (ValueError, OSError) as error:
-            lines = str(error).splitlines()
-            return Failure(path, lines[0] if lines else type(error).__name__)
-
-    def _look(self, reader: VideoReader, path: Path, keep_frames: bool) -> "_Look":
+    def _look(self, reader: VideoReader, path: Path, *, keep_frames: bool) -> Look:
         """Views of a video: the line from a path to what the network takes."""
         per_clip = None if keep_frames else self._transform  # so no more than a clip is in memory
         reading = reader.read(path, self._sampler, with_times=keep_frames, per_clip=per_clip)
@@ -170,74 +128,54 @@ class VideoClassifier:
             raise VideoError(f"{path}: {reading.problem}")
         frames = reading.frames if keep_frames else None
         views = self._transform(reading.frames) if keep_frames else reading.frames
-        return _Look(path, views, reading.indices, reading.times, frames, reading.problem)
-
-    def _answer(self, batch: list["_Look | Failure"]) -> Iterator[Prediction | Failure]:
-        """The answers for videos, in their order; the network sees those that could be read."""
-        predictions = iter(self._classify([item for item in batch if isinstance(item, _Look)]))
-        for item in batch:
-            yield item if isinstance(item, Failure) else next(predictions)
-
-    @torch.inference_mode()
-    def _classify(self, looks: list["_Look"]) -> list[Prediction]:
-        if not looks:
-            return []
-        views = torch.cat([look.views for look in looks])  # (B V, C, T, H, W)
-        logits = self.network(views.to(self.device)).float()
-        logits_BVK = logits.unflatten(0, (len(looks), -1))
-        probabilities = fuse_views(logits_BVK, self.fusion).softmax(1).cpu()
-        return [
-            Prediction(look.path, row, self.class_names, *look[2:])
-            for look, row in zip(looks, probabilities, strict=True)
-        ]
-
-
-class _Look(NamedTuple):
-    """A video on its way to the network; what follows the views are fields of its `Prediction`."""
-
-    path: Path
-    views: Tensor  # (V, C, T, H, W)
-    indices: Tensor
-    times: Tensor | None
-    frames: Tensor | None
-    problem: str
+        return Look(path, views, reading.indices, reading.times, frames, reading.problem)
 
 
 def load_classifier(
-    source: str | Path,
+    source: str | Path | Checkpoint,
     *,
     class_names: Sequence[str] | None = None,
     clip: Mapping[str, Any] | None = None,
+    image: Mapping[str, Any] | None = None,
     decoder: str = "auto",
     device: str | torch.device = "cpu",
     deadline_seconds: float | None = None,
     salvage: bool = False,
-) -> VideoClassifier:
-    """Make a classifier of a checkpoint: one of ours, or a published file.
+) -> VideoClassifier | ImageClassifier:
+    """Make a classifier of a checkpoint, of videos or of pictures: one of ours, or published.
 
     Ours say everything themselves, and so do published files under their published names. Of any
-    other the class names must be given, and the clip where it is not 16x4 at 224 pixels.
+    other the class names must be given, and the input where it is not 16x4 at 224 pixels for
+    videos, 224 pixels of 256 for pictures.
 
     Args:
-        source: A file, the name of a release (`video-uniformer zoo` lists them), or
-            "hf://owner/repo[/file]".
+        source: A file, the name of a release (`video-uniformer zoo` lists them),
+            "hf://owner/repo[/file]", or what `open_checkpoint` gave.
         class_names: K names, which must be the checkpoint's own where those are known; the answers
             come in the order given.
         clip: Fields of `ClipSpec` that replace the checkpoint's, such as {"num_clips": 4}.
-        decoder: As for `VideoClassifier`, and so are those that follow.
+        image: Fields of `ImageSpec` that replace the checkpoint's, such as {"size": 256}.
+        decoder: Decoder of the videos.
         device: Where the network runs.
-        deadline_seconds: The longest wait for a video.
-        salvage: Use the intact frames of a damaged video.
+        deadline_seconds: The longest wait for a video; None waits for ever.
+        salvage: Use the intact frames of a damaged video, and the intact part of a picture.
 
     Raises:
-        ValueError: the file is unreadable, fits no variant, or class names are missing.
+        ValueError: the file is unreadable or no classifier, class names are missing, or what is
+            given is for networks of the other kind.
     """
-    network = load_network(source, class_names=class_names, task="video_classification")
+    loaded = load_network(source, class_names=class_names, tasks=(_VIDEOS, _IMAGES))
+    name = source.name if isinstance(source, Checkpoint) else str(source)
+    network, names = _named(loaded, class_names, name)
     said = network.description
-    if not isinstance(network, UniFormer):
-        raise ValueError(f"{source} gives stage maps, expected a classifier of videos")
-    if (names := class_names or said.class_names) is None:
-        raise ValueError(f"{source} holds no class names, expected them to be given")
+    if said.task == _IMAGES:
+        given = {"clip": clip, "decoder": decoder != "auto", "deadline_seconds": deadline_seconds}
+        _refuse(name, "images", given)
+        spec = replace(said.image or PUBLISHED_IMAGE, **(image or {}))
+        return ImageClassifier(
+            network, image=spec, class_names=names, device=device, salvage=salvage
+        )
+    _refuse(name, "videos", {"image": image})
     return VideoClassifier(
         network,
         clip=replace(said.clip or PUBLISHED_CLIP, **(clip or {})),
@@ -248,3 +186,23 @@ def load_classifier(
         deadline_seconds=deadline_seconds,
         salvage=salvage,
     )
+
+
+def _named(
+    network: UniFormer | UniFormerMaps, class_names: Sequence[str] | None, name: str
+) -> tuple[UniFormer, Sequence[str]]:
+    """A classifier with the names that are given, or its own."""
+    if not isinstance(network, UniFormer):
+        raise ValueError(f"{name} gives stage maps, expected a classifier")
+    if (names := class_names or network.description.class_names) is None:
+        raise ValueError(f"{name} holds no class names, expected them to be given")
+    return network, names
+
+
+def _refuse(name: str, kind: str, odd: Mapping[str, object]) -> None:
+    """Refuse arguments that a network of the other kind takes."""
+    for argument, value in odd.items():
+        if value:
+            raise ValueError(
+                f"{argument} is given, but {name} is a network for {kind}, expected none"
+            )

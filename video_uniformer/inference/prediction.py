@@ -1,4 +1,4 @@
-"""What a classifier says of a video: its answer, or why there is none."""
+"""What a classifier says of a video or picture: its answer, or why there is none."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,22 +10,24 @@ from video_uniformer.system.printable import show_name
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Prediction:
-    """The answer for one video; printing it shows the five most probable classes.
+    """The answer for one file; printing it shows the five most probable classes.
 
     Attributes:
-        path: The video.
+        path: The video or picture.
         probabilities: (K,) float32, summing to 1.
         class_names: K names.
-        indices: (clips, T) numbers of the frames that were looked at.
+        indices: (clips, T) numbers of the frames that were looked at; None for a picture.
         times: (clips, T) seconds at which these are shown; None where nobody asked.
-        frames: These frames, uint8 (clips, T, H, W, 3); None where they were not to be kept.
-        problem: What is wrong with a video of which only the intact frames were used; else empty.
+        frames: These frames, uint8 (clips, T, H, W, 3), and a picture as one clip of one frame;
+            None where they were not to be kept.
+        problem: What is wrong with a file of which only the intact frames, or the intact part of
+            the picture, were used; else empty.
     """
 
     path: Path
     probabilities: Tensor
     class_names: tuple[str, ...]
-    indices: Tensor
+    indices: Tensor | None = None
     times: Tensor | None = None
     frames: Tensor | None = None
     problem: str = ""
@@ -39,7 +41,8 @@ class Prediction:
         ]
 
     def __str__(self) -> str:
-        note = [f"  only intact frames: {self.problem}"] if self.problem else []
+        used = "the intact part" if self.indices is None else "intact frames"
+        note = [f"  only {used}: {self.problem}"] if self.problem else []
         rows = [f"  {100 * value:5.1f} %  {name}" for name, value in self.top()]
         return "\n".join([show_name(str(self.path)), *rows, *note])
 
@@ -51,10 +54,10 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Failure:
-    """A video without an answer; printing it tells why.
+    """A file without an answer; printing it tells why.
 
     Attributes:
-        path: The video.
+        path: The video or picture.
         problem: What is wrong with it, in one line that names it.
     """
 

@@ -12,6 +12,8 @@ from torch import Tensor
 
 MAX_COLUMNS = 8
 COLUMN_INCHES = 1.4
+PICTURE_INCHES = 3.5  # of a single picture
+MOST_HEIGHT = 4  # times the width
 DOTS_PER_INCH = 120
 
 
@@ -19,7 +21,7 @@ def save_contact_sheet(
     path: str | Path,
     frames: Tensor,
     *,
-    indices: Tensor,
+    indices: Tensor | None,
     title: str,
     answers: Sequence[tuple[str, float]] = (),
 ) -> None:
@@ -28,21 +30,23 @@ def save_contact_sheet(
     Args:
         path: PNG file to write.
         frames: uint8 (clips, T, H, W, 3), RGB.
-        indices: (clips, T) frame numbers in the video.
+        indices: (clips, T) frame numbers in the video; None for a picture, one clip of one frame.
         title: Line at the top.
         answers: Class names with probabilities (0 to 1), best first.
 
     Raises:
         ValueError: frames and indices disagree.
     """
-    if frames.shape[:2] != indices.shape:
+    if indices is not None and frames.shape[:2] != indices.shape:
         raise ValueError(
             f"frames is {tuple(frames.shape)} and indices {tuple(indices.shape)}, "
             "expected the same clips and frames"
         )
     columns = min(frames.shape[1], MAX_COLUMNS)
-    canvas, corners = _paste(frames.flatten(0, 1).numpy(), columns)
-    width = COLUMN_INCHES * columns
+    column = PICTURE_INCHES if indices is None else COLUMN_INCHES
+    canvas, corners = _paste(frames.flatten(0, 1).numpy(), columns, column)
+    numbers = [] if indices is None else indices.flatten().tolist()
+    width = column * columns
     picture, bars = width * canvas.shape[0] / canvas.shape[1], 0.3 * len(answers) + 0.3
     heights = [picture, bars] if answers else [picture]
     # Names are plain text, whatever signs of a formula they hold.
@@ -54,17 +58,19 @@ def save_contact_sheet(
         axes = parts[0, 0].subplots()
         axes.axis("off")
         axes.imshow(canvas)
-        for (left, top), index in zip(corners, indices.flatten().tolist(), strict=True):
+        for (left, top), index in zip(corners, numbers, strict=False):
             axes.text(left, top, f"frame {index}", fontsize=6, va="bottom")
         if answers:
             _draw_answers(parts[1, 0].subplots(), answers)
         figure.savefig(path)
 
 
-def _paste(images: np.ndarray, columns: int) -> tuple[np.ndarray, list[tuple[int, int]]]:
+def _paste(
+    images: np.ndarray, columns: int, inches: float
+) -> tuple[np.ndarray, list[tuple[int, int]]]:
     """The images (N, H, W, 3), shrunk, in rows on white, and the (left, top) corner of each."""
-    width = round(COLUMN_INCHES * DOTS_PER_INCH)
-    height = max(1, round(width * images.shape[1] / images.shape[2]))
+    width = round(inches * DOTS_PER_INCH)
+    height = min(max(1, round(width * images.shape[1] / images.shape[2])), MOST_HEIGHT * width)
     gap, band = width // 25, width // 8  # between frames, and above them for their numbers
     rows = -(-len(images) // columns)
     canvas = Image.new("RGB", (columns * (width + gap), rows * (height + band)), "white")
