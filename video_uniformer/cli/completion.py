@@ -8,7 +8,7 @@ import importlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 
-from video_uniformer.cli import PROGRAM
+from video_uniformer.cli import PROGRAM, module_of
 from video_uniformer.cli.config_groups import config_folder, config_groups
 from video_uniformer.cli.errors import checked_output
 from video_uniformer.cli.hydra_options import override_parser
@@ -56,9 +56,7 @@ def complete(commands: Mapping[str, str]) -> None:
 
 def _options(command: str) -> argparse.ArgumentParser:
     if command not in OVERRIDDEN:
-        found: argparse.ArgumentParser = importlib.import_module(
-            f"video_uniformer.cli.{command}"
-        ).parser()
+        found: argparse.ArgumentParser = importlib.import_module(module_of(command)).parser()
         return found
     options = override_parser(command)
     [overrides] = (action for action in options._actions if action.dest == "overrides")

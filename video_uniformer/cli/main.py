@@ -6,19 +6,20 @@ import sys
 from collections.abc import Sequence
 
 import video_uniformer
-from video_uniformer.cli import PROGRAM
+from video_uniformer.cli import PROGRAM, module_of
 
-# A command's name, also that of its module here, and what it does. In the order of a user's way:
-# what there is, a first answer, videos of one's own, a network of one's own.
+# A command's name, also that of its module here (with _ for -), and what it does. In the order of a
+# user's way: what there is, a first answer, videos of one's own, a network of one's own.
 COMMANDS = {
     "zoo": "list the released checkpoints",
     "info": "count a network's parameters, multiply-adds and memory",
-    "predict": "name what happens in videos",
+    "predict": "name what happens in videos, or what pictures show",
     "probe": "tell what video files are, which decoder reads them, and why",
     "scan": "decode a whole collection, and tell what is wrong with it",
     "prepare": "re-encode a collection once, for fast training",
+    "token-labels": "write what an image network sees at each place of pictures, to train on",
     "train": "train a network from a recipe",
-    "test": "evaluate a checkpoint on several views of every video",
+    "test": "evaluate a checkpoint on pictures, or several views of videos",
     "convert": "turn a checkpoint into one file that says what it is, or back",
     "completion": "print what makes bash, zsh or fish complete these words",
 }
@@ -67,7 +68,7 @@ def run(arguments: Sequence[str]) -> None:
         )
         raise SystemExit(2)
     else:
-        importlib.import_module(f"video_uniformer.cli.{name}").main(rest)
+        importlib.import_module(module_of(name)).main(rest)
 
 
 def main() -> None:
