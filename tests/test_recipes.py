@@ -16,9 +16,16 @@ from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
 CONF = Path(__file__).parents[1] / "conf"
-GOLDEN = json.loads((Path(__file__).parent / "golden" / "recipes.json").read_text())["recipes"]
+
+
+def golden(name: str) -> dict[str, Any]:
+    rows: dict[str, Any] = json.loads((Path(__file__).parent / "golden" / name).read_text())
+    return rows["recipes"]
+
+
+GOLDEN, GOLDEN_IMAGES = golden("recipes.json"), golden("image_recipes.json")
 RECIPES = sorted(p.stem for p in (CONF / "experiment").glob("*.yaml") if p.name[0] != "_")
-OWN = {"motions"}  # not published
+OWN = {"motions", "digits", "digits_token_labels"}  # not published
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -52,8 +59,8 @@ def own_keys(config: DictConfig) -> set[str]:
 
 
 def test_published_recipes_are_those_of_the_table() -> None:
-    assert set(RECIPES) - OWN == set(GOLDEN)
-    assert len(GOLDEN) == 39
+    assert set(RECIPES) - OWN == set(GOLDEN) | set(GOLDEN_IMAGES)
+    assert (len(GOLDEN), len(GOLDEN_IMAGES)) == (39, 19)
 
 
 def of_groups(choices: Mapping[str, str]) -> DictConfig:
@@ -122,6 +129,50 @@ def test_recipe_equals_its_published_row(name: str) -> None:
     assert GOLDEN[name] == facts(recipe(name))
 
 
+def image_facts(config: DictConfig) -> dict[str, Any]:
+    """What the golden table says of an image recipe, from its config."""
+    train, schedule = config.data.datasets.train.transform, config.optim.schedule
+    mixing = config.task.mixing or config.task.token_labels
+    return {
+        **{key: config.model[key] for key in ("variant", "head_dim", "layer_scale")},
+        **{key: config.model[key] for key in ("drop_path_rate", "token_labels")},
+        **{key: config.image[key] for key in ("size", "crop_share")},
+        **{key: config.data[key] for key in ("batch_size", "num_repeats", "num_classes")},
+        **{key: schedule[key] for key in ("lags", "warmup_epochs", "cooldown_epochs")},
+        "data": config.hydra.runtime.choices.data,
+        "epochs": config.trainer.max_epochs,
+        "ema": config.callbacks.ema.decay,
+        "precision": config.trainer.precision,
+        "gradient_clip": config.trainer.gradient_clip_val,
+        "seed": config.seed,
+        "init": config.task.init,
+        **{key: train[key] for key in ("augment", "flip_prob", "erase_prob")},
+        **{key: pytest.approx(list(train[key])) for key in ("scale", "ratio")},
+        **{key: mixing.get(key) for key in ("mixup_alpha", "cutmix_alpha", "cutmix_prob")},
+        "label_smoothing": mixing.get("label_smoothing"),
+        **{key: pytest.approx(value) for key, value in image_rates(config).items()},
+    }
+
+
+def image_rates(config: DictConfig) -> dict[str, float]:
+    """Peak, first and last learning rate, as the optimiser and the schedule make them."""
+    optimizer = instantiate(config.optim.optimizer)(nn.Linear(1, 1))
+    peak_lr = optimizer.param_groups[0]["lr"]
+    epochs = config.trainer.max_epochs
+    schedule = instantiate(config.optim.schedule)(optimizer, steps_per_epoch=1, total_steps=epochs)
+    return {
+        "peak_lr": peak_lr,
+        "start_lr": schedule.lr_lambdas[0](0) * peak_lr,
+        "end_lr": schedule.lr_lambdas[0](epochs + 1) * peak_lr,
+        "weight_decay": optimizer.param_groups[0]["weight_decay"],
+    }
+
+
+@pytest.mark.parametrize("name", sorted(GOLDEN_IMAGES))
+def test_image_recipe_equals_its_published_row(name: str) -> None:
+    assert GOLDEN_IMAGES[name] == image_facts(recipe(name))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", RECIPES)
 def test_recipe_builds_its_task(name: str) -> None:
@@ -130,11 +181,13 @@ def test_recipe_builds_its_task(name: str) -> None:
         network = instantiate(config.model)
     assert network.num_classes == config.data.num_classes
     config.model.variant = "test" if config.model.layer_scale is None else "test_light"
+    config.model.head_dim = None
     task = instantiate(config.task, _convert_="all")
     assert task.network.num_classes == config.data.num_classes
-    assert (
-        asdict(task.clip).items() >= {k: v for k, v in config.clip.items() if k[0] != "_"}.items()
-    )
+    told = OmegaConf.to_container(config.image if config.model.ndim == 2 else config.clip)
+    assert isinstance(told, dict)
+    del told["_target_"]
+    assert json.loads(json.dumps(asdict(task.input))).items() >= told.items()
 
 
 @pytest.mark.parametrize("name", RECIPES)
