@@ -1,4 +1,4 @@
-"""UniFormer for video, on PyTorchVideo, Lightning and Hydra.
+"""UniFormer for videos and images, on PyTorchVideo, Lightning and Hydra.
 
 Each name is imported when it is first asked for, as torch alone takes seconds.
 """
@@ -9,17 +9,25 @@ from typing import TYPE_CHECKING, Any
 from video_uniformer import _compat
 
 if TYPE_CHECKING:
-    from video_uniformer.clip import ClipSpec
+    from video_uniformer.clip import ClipSpec, ImageSpec
     from video_uniformer.data.decoding import open_video
     from video_uniformer.inference.classifier import load_classifier
     from video_uniformer.weights.build import create_uniformer
     from video_uniformer.weights.loading import load_weights
 
 __version__ = "0.1.0"
-__all__ = ["ClipSpec", "create_uniformer", "load_classifier", "load_weights", "open_video"]
+__all__ = [
+    "ClipSpec",
+    "ImageSpec",
+    "create_uniformer",
+    "load_classifier",
+    "load_weights",
+    "open_video",
+]
 
 _PLACES = {
     "ClipSpec": "video_uniformer.clip",
+    "ImageSpec": "video_uniformer.clip",
     "create_uniformer": "video_uniformer.weights.build",
     "load_classifier": "video_uniformer.inference.classifier",
     "load_weights": "video_uniformer.weights.loading",

@@ -1,12 +1,13 @@
 """Weights by path, by name and by hub address, wherever they are found."""
 
+import hashlib
 from pathlib import Path
 
 import pytest
 from hub_places import OLD_COMMIT, Place, sha256
 
 from video_uniformer.weights.hub import HubFile, parse_hub_file
-from video_uniformer.weights.sources import FOLDER_VARIABLE, find_weights
+from video_uniformer.weights.sources import FOLDER_VARIABLE, find_weights, weights_digest
 from video_uniformer.weights.zoo import RELEASES
 
 
@@ -143,3 +144,13 @@ def test_missing_path_gets_no_far_fetched_suggestion(place: Place) -> None:
 def test_folder_of_a_network_stands_for_its_weights(tmp_path: Path) -> None:
     (tmp_path / "model.safetensors").touch()
     assert find_weights(tmp_path) == tmp_path / "model.safetensors"
+
+
+def test_digest_tells_raw_from_averaged_weights(tmp_path: Path) -> None:
+    path = tmp_path / "a.ckpt"
+    path.write_bytes(b"weights")
+    raw = weights_digest(path).hexdigest()
+    assert raw == hashlib.sha256(b"weights").hexdigest()
+    assert weights_digest(f"{path}@ema").hexdigest() != raw
+    path.with_name("a.ckpt@ema").write_bytes(b"weights")  # then it is a file's name
+    assert weights_digest(f"{path}@ema").hexdigest() == raw

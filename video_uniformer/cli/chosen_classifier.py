@@ -1,7 +1,6 @@
 """The classifier that the options of `predict` describe, and what its answers depend on."""
 
 import argparse
-import hashlib
 import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -81,12 +80,9 @@ def _clip(options: argparse.Namespace) -> dict[str, Any]:
 def fingerprint(options: argparse.Namespace, classifier: "Classifier") -> str:
     """A short text that changes with the weights, and with whatever else answers depend on."""
     from video_uniformer.inference.classifier import VideoClassifier
-    from video_uniformer.weights.sources import find_weights
+    from video_uniformer.weights.sources import weights_digest
 
-    digest = hashlib.sha256()
-    with find_weights(options.checkpoint).open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
+    digest = weights_digest(options.checkpoint)
     told: list[object]
     if isinstance(classifier, VideoClassifier):
         told = [asdict(classifier.clip), classifier.class_names, classifier.fusion]

@@ -1,7 +1,6 @@
 """`video-uniformer token-labels`: make label maps of pictures, to train networks on."""
 
 import argparse
-import hashlib
 import json
 import sys
 from collections.abc import Mapping, Sequence
@@ -97,10 +96,9 @@ def settle(options: argparse.Namespace, labeller: "TokenLabeller") -> None:
     Raises:
         ValueError: The maps that are there were made with something else.
     """
-    from video_uniformer.weights.sources import find_weights
+    from video_uniformer.weights.sources import weights_digest
 
-    with find_weights(options.checkpoint).open("rb") as file:
-        weights = hashlib.file_digest(file, "sha256").hexdigest()[:12]
+    weights = weights_digest(options.checkpoint).hexdigest()[:12]
     settings = {"weights": weights, "size": labeller.spec.size, "top": labeller.num_best}
     path = options.output / SETTINGS
     if not path.exists():

@@ -1,5 +1,6 @@
 """Where weights come from: a path, a released checkpoint by name, or a hub repository."""
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -54,6 +55,21 @@ def find_weights(source: str | Path) -> Path:
     path = _find_release_file(release)
     check_lock(release.file, path)
     return path
+
+
+def weights_digest(source: str | Path) -> "hashlib._Hash":
+    """A SHA-256 of the weights that a source stands for, which more can be added to.
+
+    Raises:
+        ValueError: As `find_weights`.
+    """
+    digest = hashlib.sha256()
+    with find_weights(source).open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    if names_average(source):
+        digest.update(AVERAGED.encode())
+    return digest
 
 
 def names_average(source: str | Path) -> bool:
