@@ -6,7 +6,7 @@ export OMP_WAIT_POLICY := PASSIVE
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: install test fast check demo clean
+.PHONY: install test fast coverage check demo clean
 
 install: $(INSTALLED)
 
@@ -17,15 +17,18 @@ $(INSTALLED): pyproject.toml
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --editable '.[demo]' --group dev
 	touch $@
 
-# What CI runs: style, types, then every test that needs no GPU. Coverage is that of the fast tests:
-# it slows the slow ones, much of which runs in processes that it does not reach.
+# What CI runs: style, types, then every test that needs no GPU.
 test: check
-	$(BIN)/python -m coverage erase
-	$(BIN)/python -m pytest --cov --cov-report=term
+	$(BIN)/python -m pytest
 	$(BIN)/python -m pytest -m "slow and not gpu" --no-loadscope-reorder --durations=20
 
 fast: install
 	$(BIN)/python -m pytest
+
+# Of the fast tests, which it slows by a fifth: much of the slow ones runs in processes out of reach.
+coverage: install
+	$(BIN)/python -m coverage erase
+	$(BIN)/python -m pytest --cov --cov-report=term
 
 check: install
 	$(BIN)/ruff check .

@@ -85,16 +85,6 @@ def test_validation_in_two_processes_equals_testing_in_one(
         assert round(float(row[f"val/{name}"]), 6) == report[name]
 
 
-def test_second_process_runs_what_the_first_was_told(
-    tiny: Sequence[str], console_script: Path, tmp_path: Path
-) -> None:
-    """Lightning starts it with the words of the first, here a script."""
-    settings = (*tiny, *TWO_PROCESSES, "output_dir=out", "+trainer.limit_train_batches=1")
-    _, err = command("train", *settings, cwd=tmp_path, program=(str(console_script),))
-    assert err == ""
-    assert (tmp_path / "out" / "checkpoints" / "last.ckpt").is_file()
-
-
 @pytest.mark.parametrize("name", ["train", "test", "predict"])
 def test_scripts_of_a_checkout_are_the_commands(name: str, tmp_path: Path) -> None:
     words = ["--help"] if name == "predict" else ["--cfg", "job"]

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow
 
 STEPS_PER_EPOCH, NUM_EPOCHS = 4, 3
 # The random moments of the kills; more of them are tried by setting the variable.
-NUM_KILLS = int(os.environ.get("NUM_KILLS", "6"))
+NUM_KILLS = int(os.environ.get("NUM_KILLS", "4"))
 SETTINGS = (
     *("data=videos", "data.class_names.source=classes.txt", "data.batch_size=4"),
     *("data.eval_batch_size=1", "data.num_workers=1", "model.variant=test", "clip.num_frames=4"),

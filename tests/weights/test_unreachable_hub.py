@@ -23,6 +23,7 @@ except ValueError as error:
 print(time.monotonic() - start)
 """
 SECONDS = 5.0
+NUM_TRIES = 3  # of which one is enough, as other programs may take the processor
 
 
 @pytest.fixture(params=["closed port", "silent port"])
@@ -38,17 +39,20 @@ def endpoint(request: pytest.FixtureRequest) -> Iterator[str]:
 @pytest.mark.parametrize("source", ["k400_s_16x8", "hf://me/net"])
 def test_hub_out_of_reach_is_told_once_and_soon(endpoint: str, source: str, tmp_path: Path) -> None:
     places = {"HF_HOME": str(tmp_path), "VIDEO_UNIFORMER_WEIGHTS": str(tmp_path)}
-    ran = subprocess.run(
-        [sys.executable, "-c", CODE.format(source=source)],
-        capture_output=True,
-        text=True,
-        check=True,
-        env={**_environment(), **places, "HF_ENDPOINT": endpoint},
-    )
-    message, seconds = ran.stdout.splitlines()
-    assert "huggingface.co cannot be reached; run `hf download" in message
-    assert ran.stderr == ""
-    assert float(seconds) < SECONDS
+    for _ in range(NUM_TRIES):
+        ran = subprocess.run(
+            [sys.executable, "-c", CODE.format(source=source)],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={**_environment(), **places, "HF_ENDPOINT": endpoint},
+        )
+        message, seconds = ran.stdout.splitlines()
+        assert "huggingface.co cannot be reached; run `hf download" in message
+        assert ran.stderr == ""
+        if float(seconds) < SECONDS:
+            return
+    pytest.fail(f"it took {seconds} seconds")
 
 
 def test_what_the_cache_holds_is_taken_from_it(endpoint: str, tmp_path: Path) -> None:
