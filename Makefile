@@ -25,7 +25,7 @@ test: check
 fast: install
 	$(BIN)/python -m pytest
 
-# Of the fast tests, which it slows by a fifth: much of the slow ones runs in processes out of reach.
+# Of the fast tests: much of the slow ones runs in processes out of reach.
 coverage: install
 	$(BIN)/python -m coverage erase
 	$(BIN)/python -m pytest --cov --cov-report=term
