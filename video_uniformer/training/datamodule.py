@@ -1,5 +1,6 @@
 """Loaders for training, validation and test, over whatever data sets it is given."""
 
+import gc
 import multiprocessing
 import os
 import sys
@@ -276,6 +277,9 @@ def _short(value: Any, other: Any) -> str:
 
 def _begin_worker(worker: int) -> None:
     """Leave it to the training when to stop, and end when it ends."""
+    # What the parent had is not collected here: freeing its decoder, whose threads are not here,
+    # would wait for them for ever.
+    gc.freeze()
     parent = multiprocessing.parent_process()
     # Where a server starts the workers, it is the server that they would end with.
     if multiprocessing.get_start_method() == "fork" and parent is not None and parent.pid:
