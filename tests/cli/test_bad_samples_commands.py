@@ -149,7 +149,7 @@ def test_list_with_too_many_bad_samples_is_one_line(
     settings = ("data.bad_samples.on_bad_sample=skip", f"ckpt_path={checkpoint}", "output_dir=out")
     ran = run(testing.main, *tiny, *settings)
     assert ran.status == 1
-    assert ran.err.startswith("error: 3 of the 8 test videos are bad, more than the share 0.05 ")
+    assert ran.err.startswith("error: 3 of the 8 test samples are bad, more than the share 0.05 ")
     assert f"{eight / 'val1.mp4'}: the file is empty" in ran.err
     assert ran.err.count("\n") == 1
 
@@ -250,7 +250,7 @@ def test_budget_ends_both_processes(tiny: Sequence[str], eight: Path, tmp_path: 
     ranks = launch_ranks(training.main, *settings, cwd=tmp_path)
     assert [rank.status for rank in ranks] == [1, 1]
     for rank in ranks:
-        assert "of the 4 train videos are bad, more than the share 0.5 that" in rank.err
+        assert "of the 4 train samples are bad, more than the share 0.5 that" in rank.err
         assert rank.err.count("\n") == 1
 
 

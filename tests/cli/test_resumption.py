@@ -231,7 +231,7 @@ def add_class(videos: Path) -> None:
         (["model.variant=xxs"], "whose network has variant 'test'", "expected 'xxs' "),
         (["+model.layer_scale=0.5"], "whose network has layer_scale None", "expected 0.5 "),
         (swap_classes, "whose class 0 is 'dark'", "expected 'bright' "),
-        (lengthen_list, "the number of training videos is 5", "expected 4 "),
+        (lengthen_list, "the number of training samples is 5", "expected 4 "),
         (add_class, "whose network has num_classes 2", "expected 3 "),
     ],
 )
