@@ -161,7 +161,7 @@ def test_list_of_bad_samples_alone_is_one_line(
     settings = (*SKIP, "data.bad_samples.budget=1", f"ckpt_path={checkpoint}", "output_dir=out")
     ran = run(testing.main, *tiny, *settings)
     assert ran.status == 1
-    assert ran.err.startswith("error: evaluated 0 of 2 videos, expected at least one; the first: ")
+    assert ran.err.startswith("error: evaluated 0 of 2 samples, expected at least one; the first: ")
     assert ran.err.count("\n") == 1
 
 
