@@ -17,7 +17,7 @@ from video_uniformer.data.policy import BadSamplePolicy
 from video_uniformer.data.policy_reading import Outcome, PolicyReading, read_or_substitute
 
 SampleTransform = Callable[[Picture], Tensor | Mapping[str, Tensor]]
-"""From a picture to float32 (C, H, W), or to this as `image` and other entries of its sample."""
+"""From a picture to `image` (C, H, W), alone or with other entries of its sample."""
 
 
 class ImageDataset(Dataset[dict[str, Any]]):
@@ -29,8 +29,8 @@ class ImageDataset(Dataset[dict[str, Any]]):
     Args:
         annotations: (root=, class_names=) -> samples and class names.
         root: Folder that relative paths start from.
-        transform: picture -> float32 (C, H, W), or a mapping that holds this as `image`, with
-            entries of the same shapes for every picture.
+        transform: picture -> (C, H, W), or a mapping that holds this as `image`, with entries of
+            the same shapes for every picture: float32, or bytes for `batches.network_input`.
         class_names: Names in the order of the labels, or None to take the list's own.
         seed: Seed of the random draws.
         bad_samples: What to do with a picture that cannot be read, as `BadSamplePolicy.for_split`

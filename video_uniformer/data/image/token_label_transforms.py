@@ -1,11 +1,11 @@
 """Pictures with their label maps to the network's input: the training pipeline of token labels.
 
 In the published order: horizontal flip and RandAugment of the whole picture with its map, random
-resized crop that records its box, normalisation, random erasing. Source: official
+resized crop that records its box; `batches` then normalises and erases. Source: official
 `token_labeling/tlt/data`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple, cast
 
@@ -17,18 +17,18 @@ from timm.data.random_erasing import RandomErasing
 from torch import Tensor
 
 from video_uniformer.clip import INTERPOLATIONS, ImageSpec
+from video_uniformer.data.image.batches import drawn_erasing
 from video_uniformer.data.image.label_maps import LabelMaps
 from video_uniformer.data.image.picture import Picture
 from video_uniformer.data.image.quick_policy import Augment, operations_of
 from video_uniformer.data.image.train_transforms import (
+    TrainTransform,
     augmentation,
     check_ranges,
     random_box,
+    random_erasing,
 )
-from video_uniformer.data.image.transforms import normalised
-
-TokenLabelTransform = Callable[[Picture], Mapping[str, Tensor]]
-"""From a picture to the entries of its sample."""
+from video_uniformer.data.image.transforms import planes
 
 OUTSIDE = -1  # where a place of the augmented picture shows none of the map
 
@@ -59,7 +59,7 @@ def token_label_transform(
     scale: Sequence[float] = (0.08, 1.0),
     ratio: Sequence[float] = (0.75, 1.3333333333333333),
     scaled_decoding: bool = False,
-) -> TokenLabelTransform:
+) -> TrainTransform:
     """Augment a picture and its label map as published.
 
     What turns or shifts the picture does so with the map, whose nearest cells it takes; where
@@ -77,9 +77,10 @@ def token_label_transform(
         scaled_decoding: False: a policy augments the whole picture, which is decoded as it is.
 
     Returns:
-        A picklable callable, picture -> `image` (3, size, size), `label_map` (2, k, n, n) of the
-        whole augmented picture, zeros where there is none, `label_box` (4,), top, left, height and
-        width of the crop as shares of the picture, and `has_label_map` (); float32 and bool.
+        A picklable callable, picture -> `image`, uint8 (3, size, size), and `erased` (5,), as by
+        `train_transform`; `label_map` (2, k, n, n) of the whole augmented picture, zeros where
+        there is none, `label_box` (4,), top, left, height and width of the crop as shares of the
+        picture, and `has_label_map` (); float32 and bool.
 
     Raises:
         ValueError: An argument is out of range, or there is no such policy.
@@ -96,7 +97,7 @@ def token_label_transform(
         ratio=list(ratio),
         flip_prob=flip_prob,
         augment=None if plain is None else with_cells(plain),
-        erase=RandomErasing(erase_prob, mode="pixel", max_count=1, device="cpu"),
+        erase=random_erasing(erase_prob),
     )
 
 
@@ -167,7 +168,7 @@ def _labelled_view(
     ratio: list[float],
     flip_prob: float,
     augment: LabelledAugment | None,
-    erase: Callable[[Tensor], Tensor],
+    erase: RandomErasing,
 ) -> dict[str, Tensor]:
     label_map = None if picture.path is None else labels.read(picture.path)
     shown = LabelledPicture(picture.rgb(), cell_numbers(labels.shape[1]))
@@ -182,7 +183,8 @@ def _labelled_view(
     crop = crop.resize((spec.size, spec.size), Image.Resampling[interpolation.upper()])
     tall, wide = picture.height, picture.width
     return {
-        "image": erase(normalised(crop, spec)),
+        "image": planes(crop, spec),
+        "erased": drawn_erasing(erase, spec.size),
         "label_map": labels.empty() if label_map is None else moved(label_map, shown.cells),
         "label_box": torch.tensor([top / tall, left / wide, height / tall, width / wide]),
         "has_label_map": torch.tensor(label_map is not None),

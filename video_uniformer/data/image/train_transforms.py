@@ -1,12 +1,12 @@
 """Pictures to the network's input: the training pipeline.
 
 In the published order: random resized crop, horizontal flip, RandAugment or AutoAugment on the
-8-bit picture, normalisation, random erasing. timm's augmentations draw from `random` and NumPy.
-Source: official `image_classification/datasets.py`, `build_transform`.
+8-bit picture; `batches` then normalises and erases. timm's augmentations draw from `random` and
+NumPy. Source: official `image_classification/datasets.py`, `build_transform`.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import torch
@@ -17,12 +17,16 @@ from torch import Tensor
 from torchvision.transforms import ColorJitter
 
 from video_uniformer.clip import ImageSpec
+from video_uniformer.data.image.batches import drawn_erasing
 from video_uniformer.data.image.picture import Box, Picture
 from video_uniformer.data.image.quick_crop import quick_crop
 from video_uniformer.data.image.quick_policy import Augment, mend_posterizing, quicken
-from video_uniformer.data.image.transforms import ImageTransform, normalised
+from video_uniformer.data.image.transforms import planes
 
 _CROP_TRIES = 10
+
+TrainTransform = Callable[[Picture], Mapping[str, Tensor]]
+"""From a picture to the entries of its sample."""
 
 
 def train_transform(
@@ -35,7 +39,7 @@ def train_transform(
     scale: Sequence[float] = (0.08, 1.0),
     ratio: Sequence[float] = (0.75, 1.3333333333333333),
     scaled_decoding: bool = False,
-) -> ImageTransform:
+) -> TrainTransform:
     """Augment as published.
 
     Args:
@@ -52,7 +56,8 @@ def train_transform(
             sharper, or 5 % softer.
 
     Returns:
-        A picklable callable, picture -> float32 (3, size, size); it raises `PictureError`.
+        A picklable callable, picture -> `image`, uint8 (3, size, size), and `erased` (5,), of which
+        `batches.network_input` makes the network's input; it raises `PictureError`.
 
     Raises:
         ValueError: An argument is out of range, or there is no such policy.
@@ -66,9 +71,13 @@ def train_transform(
         ratio=list(ratio),
         flip_prob=flip_prob,
         augment=augmentation(augment, color_jitter, spec),
-        # timm erases with pixels of a normal distribution: after normalisation.
-        erase=RandomErasing(erase_prob, mode="pixel", max_count=1, device="cpu"),
+        erase=random_erasing(erase_prob),
     )
+
+
+def random_erasing(prob: float) -> RandomErasing:
+    """What draws the box to erase, for `drawn_erasing`."""
+    return RandomErasing(prob, mode="const", max_count=1, device="cpu")
 
 
 def check_ranges(
@@ -169,12 +178,12 @@ def _train_view(
     ratio: list[float],
     flip_prob: float,
     augment: Augment | None,
-    erase: Callable[[Tensor], Tensor],
-) -> Tensor:
+    erase: RandomErasing,
+) -> dict[str, Tensor]:
     box = random_box(picture, scale, ratio)
     image = quick_crop(picture, box, spec.size, spec.interpolation, scaled_decoding=scaled_decoding)
     if torch.rand(()) < flip_prob:
         image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     if augment is not None:
         image = augment(image)
-    return erase(normalised(image, spec))
+    return {"image": planes(image, spec), "erased": drawn_erasing(erase, spec.size)}

@@ -75,18 +75,18 @@ def centre_crop(image: Image.Image, size: int) -> Image.Image:
 
 def normalised(image: Image.Image, spec: ImageSpec) -> Tensor:
     """(pixels / 255 - mean) / std as float32 (3, H, W), in the network's channel order."""
-    pixels = np.asarray(image)
-    if spec.channel_order == "bgr":
-        pixels = pixels[:, :, ::-1]
-    planes = np.empty((3, *pixels.shape[:2]), np.float32)
-    for plane, values in zip(planes, pixels.transpose(2, 0, 1), strict=True):
-        plane[:] = values
-    factors, offsets = _factors_and_offsets(spec)
-    return torch.from_numpy(planes).mul_(factors).add_(offsets)
+    factors, offsets = factors_and_offsets(spec)
+    return planes(image, spec).float().mul_(factors).add_(offsets)
+
+
+def planes(image: Image.Image, spec: ImageSpec) -> Tensor:
+    """Pixels of RGB as bytes (3, H, W), in the network's channel order."""
+    colours = image.split()[:: -1 if spec.channel_order == "bgr" else 1]
+    return torch.from_numpy(np.stack([np.asarray(colour) for colour in colours]))
 
 
 @cache
-def _factors_and_offsets(spec: ImageSpec) -> tuple[Tensor, Tensor]:
+def factors_and_offsets(spec: ImageSpec) -> tuple[Tensor, Tensor]:
     """(3, 1, 1) each: what 0-255 is multiplied by, and what is added then."""
     mean, std = (torch.tensor(v, dtype=torch.float64)[:, None, None] for v in (spec.mean, spec.std))
     return (1 / (255 * std)).float(), (-mean / std).float()

@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from video_uniformer.clip import ClipSpec, ImageSpec
+from video_uniformer.data.image.batches import network_input
 from video_uniformer.description import (
     KEY,
     Description,
@@ -57,9 +58,9 @@ class Classification(LightningModule):
         load_weights: (network, init, class_names=) -> a report of what was loaded.
 
     Shape:
-        batches hold `video` (B, V, C, T, H, W) with `video_index` (B,), or `image` (B, C, H, W)
-        with `image_index` (B,); `label` (B,); and, unless all is well, `status` (B,), places in
-        `outcomes.STATUSES`, with B texts `problem`.
+        batches hold `video` (B, V, C, T, H, W) with `video_index` (B,), or `image` (B, C, H, W),
+        which may be bytes, with `image_index` (B,); `label` (B,); and, unless all is well, `status`
+        (B,), places in `outcomes.STATUSES`, with B texts `problem`.
 
     Raises:
         ValueError: an unknown fusion; in evaluation, a sample was substituted or none could be
@@ -108,7 +109,7 @@ class Classification(LightningModule):
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """Loss of the batch's inputs, mixed; skipped samples leave the batch the smaller."""
         kept = _without_skipped(batch)
-        views, label = _views(kept), kept["label"]  # (B, V, C, ...), (B,)
+        views, label = _views(kept, self.input), kept["label"]  # (B, V, C, ...), (B,)
         if not len(views):
             return self._loss_of_nothing(views)
         inputs = views.flatten(0, 1)
@@ -204,7 +205,7 @@ class Classification(LightningModule):
 
     def score(self, batch: Batch, network: nn.Module, scores: SampleScores) -> None:
         """Add a batch to scores, as answered by this network or by one with other weights."""
-        views = _views(batch)
+        views = _views(batch, self.input)
         # Official: evaluation runs without autocast, whatever the training's precision.
         with torch.autocast(views.device.type, enabled=False):
             logits = network(views.flatten(0, 1).float())
@@ -239,9 +240,11 @@ class Classification(LightningModule):
         return len(loader.dataset)
 
 
-def _views(batch: Batch) -> Tensor:
+def _views(batch: Batch, spec: ClipSpec | ImageSpec) -> Tensor:
     """What the network sees of each sample: (B, V, C, ...); a picture is its only view."""
-    return batch["video"] if "video" in batch else batch["image"].unsqueeze(1)
+    if isinstance(spec, ClipSpec):
+        return batch["video"]
+    return network_input(batch, spec).unsqueeze(1)
 
 
 def _without_skipped(batch: Batch) -> Batch:
