@@ -25,8 +25,9 @@ def open_with_decord(path: Path) -> PlainVideo:
         UnsuitableError: decord cannot be trusted with the file, or cannot open it.
     """
     track = read_plain_track(path)
-    # Errors are raised, and name the file; the rest is of use to who listens for damage.
-    level = decord.logging.ERROR if is_listening() else decord.logging.QUIET
+    # Errors are raised, and name the file; the rest is of use to who listens for damage. That it
+    # was concealed is sometimes all that FFmpeg says of it, and no more than information.
+    level = decord.logging.INFO if is_listening() else decord.logging.QUIET
     decord.logging.set_level(level)
     try:
         # One thread: workers decode side by side, and decord is faster per core with it.

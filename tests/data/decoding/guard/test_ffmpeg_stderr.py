@@ -63,6 +63,50 @@ def test_a_complaint_of_one_file_is_not_held_against_the_next(
         assert video.decoder == "decord"
 
 
+def test_damage_is_found_wherever_it_is_that_pyav_finds(guard: DecodeGuard, damaged: Path) -> None:
+    """Of some FFmpeg says but that it concealed it; some gives other frames and is no error."""
+    content = damaged.with_name("intact.mp4").read_bytes()
+    with av.open(str(damaged)) as container:
+        packets = [(p.pos or 0, p.size) for p in container.demux(video=0) if p.size]
+    outcomes = []
+    for place, size in packets[10:26]:
+        middle = place + size // 2
+        changed = bytes(value ^ 0xA5 for value in content[middle : middle + 4])
+        damaged.write_bytes(content[:middle] + changed + content[middle + 4 :])
+        outcomes.append(
+            [
+                frames_or_none(lambda: open_video(damaged, "pyav")),
+                frames_or_none(lambda: guard.open(damaged, "decord")),
+            ]
+        )
+    for expected, found in outcomes:
+        assert (found is None) == (expected is None)
+        assert found is None or torch.equal(found, expected)
+    assert any(expected is None for expected, _ in outcomes)
+
+
+def frames_or_none(opener: Callable[[], Video]) -> torch.Tensor | None:
+    try:
+        with opener() as video:
+            return video.frames(range(40))
+    except VideoError:
+        return None
+
+
+def test_what_swscale_says_of_every_file_of_a_kind_is_no_complaint() -> None:
+    def opener(path: str, *_: object, **options: object) -> Video:
+        os.write(2, b"[swscaler @ 0x1] deprecated pixel format used\n")
+        harmless = complaints.heard()
+        os.write(2, b"[swscaler @ 0x1] deprecated pixel format used\n[h264 @ 0x2] concealing\n")
+        raise VideoError(f"{[harmless, complaints.heard()]}")
+
+    with (
+        DecodeGuard(30, opener=opener) as guard,
+        pytest.raises(VideoError, match=r"\[False, True\]"),
+    ):
+        guard.open("a")
+
+
 def test_what_is_written_is_heard_once() -> None:
     def opener(path: str, *_: object, **options: object) -> Video:
         said = [complaints.heard()]
