@@ -124,19 +124,13 @@ def test_folder_of_own_configs_adds_to_ours(tiny: Sequence[str], tmp_path: Path)
 def test_error_in_one_of_two_processes_ends_both(
     tiny: Sequence[str], videos: Path, tmp_path: Path
 ) -> None:
-    """Started as a module; no video is read before both have met."""
+    """No video is read before both have met."""
     (videos / "train1.mp4").write_bytes(b"")
     settings = (*TWO_PROCESSES, f"output_dir={tmp_path / 'out'}", "trainer.max_epochs=9")
-    ran = subprocess.run(
-        [sys.executable, "-m", "video_uniformer", "train", *tiny, *settings],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert ran.returncode != 0
-    assert f"error: {videos / 'train1.mp4'}: the file is empty" in ran.stderr
+    ranks = launch_ranks(training.main, *tiny, *settings, cwd=tmp_path)
+    assert all(rank.status != 0 for rank in ranks)
+    told = [f"error: {videos / 'train1.mp4'}: the file is empty" in rank.err for rank in ranks]
+    assert any(told)
 
 
 def test_resuming_gives_the_losses_of_an_uninterrupted_run(
