@@ -1,4 +1,4 @@
-"""What a network expects to see: clips of a video, or an image.
+"""What a network expects to see: clips of a video, an image, a scene, or one person of an image.
 
 Plain data without torch, so that checkpoints, commands and tables can speak of it at once.
 """
@@ -99,6 +99,88 @@ class ImageSpec:
         _set_channels(self)
 
 
+@dataclass(frozen=True)
+class SceneSpec:
+    """Everything that turns an image into the input of a segmentation network.
+
+    UniFormer (arXiv 2201.09450), semantic segmentation on ADE20K.
+
+    Attributes:
+        short_side: A test scales the image, aspect kept, so that neither its shorter side exceeds
+            this nor its longer side `long_side`, pixels.
+        long_side: Pixels.
+        crop_size: Height and width of a training crop, pixels.
+        multiple: A test stretches the scaled image so that both sides become multiples of this:
+            32 for the published networks with a Semantic FPN, else 1.
+        mean: Per channel of the network's input, for values in [0, 1].
+        std: Per channel of the network's input, for values in [0, 1].
+        channel_order: "rgb", or "bgr".
+
+    Raises:
+        ValueError: A field is outside what is said above.
+    """
+
+    short_side: int = 512
+    long_side: int = 2048
+    crop_size: int = 512
+    multiple: int = 1
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    channel_order: Literal["rgb", "bgr"] = "rgb"
+
+    def __post_init__(self) -> None:
+        for name in ("short_side", "long_side", "crop_size", "multiple"):
+            check_count(name, getattr(self, name))
+        if self.long_side < self.short_side:
+            raise ValueError(
+                f"long_side is {self.long_side}, expected at least short_side, {self.short_side}"
+            )
+        _set_channels(self)
+
+
+@dataclass(frozen=True)
+class PersonSpec:
+    """Everything that turns one person of an image into the input of a pose network.
+
+    UniFormer (arXiv 2201.09450), pose estimation on COCO.
+
+    Attributes:
+        height: Of the network's input, pixels; a multiple of 32.
+        width: Likewise.
+        sigma: Standard deviation of the training's targets, cells of the heatmaps, each of which is
+            4 pixels wide.
+        padding: How much larger than the person's box the crop is.
+        mean: Per channel of the network's input, for values in [0, 1].
+        std: Per channel of the network's input, for values in [0, 1].
+        channel_order: "rgb", or "bgr".
+
+    Raises:
+        ValueError: A field is outside what is said above.
+    """
+
+    height: int = 256
+    width: int = 192
+    sigma: float = 2.0
+    padding: float = 1.25
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    channel_order: Literal["rgb", "bgr"] = "rgb"
+
+    def __post_init__(self) -> None:
+        for name in ("height", "width"):
+            check_count(name, getattr(self, name))
+            if getattr(self, name) % 32:
+                raise ValueError(f"{name} is {getattr(self, name)}, expected a multiple of 32")
+        for name in ("sigma", "padding"):
+            value = getattr(self, name)
+            if type(value) not in (int, float) or not value > 0:
+                raise ValueError(f"{name} is {value!r}, expected a number above 0")
+        _set_channels(self)
+
+
+InputSpec = ClipSpec | ImageSpec | SceneSpec | PersonSpec
+
+
 def check_count(name: str, count: int) -> None:
     """Refuse what is no count.
 
@@ -109,8 +191,8 @@ def check_count(name: str, count: int) -> None:
         raise ValueError(f"{name} is {count!r}, expected a whole number >= 1")
 
 
-def _set_channels(spec: ClipSpec | ImageSpec) -> None:
-    """Check what both kinds of input say of their channels; JSON makes lists of the tuples."""
+def _set_channels(spec: InputSpec) -> None:
+    """Check what all kinds of input say of their channels; JSON makes lists of the tuples."""
     if spec.channel_order not in CHANNEL_ORDERS:
         raise ValueError(f"channel_order is {spec.channel_order!r}, expected 'rgb' or 'bgr'")
     for name in ("mean", "std"):
