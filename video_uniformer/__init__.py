@@ -9,16 +9,24 @@ from typing import TYPE_CHECKING, Any
 from video_uniformer import _compat
 
 if TYPE_CHECKING:
-    from video_uniformer.clip import ClipSpec, ImageSpec
+    from video_uniformer.clip import ClipSpec, ImageSpec, PersonSpec, SceneSpec
     from video_uniformer.data.decoding import open_video
     from video_uniformer.inference.classifier import load_classifier
-    from video_uniformer.weights.build import create_uniformer
+    from video_uniformer.weights.build import (
+        create_pose_network,
+        create_segmenter,
+        create_uniformer,
+    )
     from video_uniformer.weights.loading import load_weights
 
 __version__ = "0.1.0"
 __all__ = [
     "ClipSpec",
     "ImageSpec",
+    "PersonSpec",
+    "SceneSpec",
+    "create_pose_network",
+    "create_segmenter",
     "create_uniformer",
     "load_classifier",
     "load_weights",
@@ -28,6 +36,10 @@ __all__ = [
 _PLACES = {
     "ClipSpec": "video_uniformer.clip",
     "ImageSpec": "video_uniformer.clip",
+    "PersonSpec": "video_uniformer.clip",
+    "SceneSpec": "video_uniformer.clip",
+    "create_pose_network": "video_uniformer.weights.build",
+    "create_segmenter": "video_uniformer.weights.build",
     "create_uniformer": "video_uniformer.weights.build",
     "load_classifier": "video_uniformer.inference.classifier",
     "load_weights": "video_uniformer.weights.loading",

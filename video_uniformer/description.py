@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, TypedDict, cast
 
-from video_uniformer.clip import ClipSpec, ImageSpec
+from video_uniformer.clip import ClipSpec, ImageSpec, InputSpec, PersonSpec, SceneSpec
 
 KEY, OLD_KEY = "description", "classifier"
 FUSIONS = ("logits", "probabilities")
@@ -38,6 +38,9 @@ class NetworkArguments(TypedDict, total=False):
         features_only: Whether the network gives the four stage maps, each through a layer norm of
             its own, in place of logits: the form for dense tasks (images).
         checkpoint_blocks: How many first blocks of each stage recompute their activations.
+        head: What stands on the stage maps: "upernet" or "semantic_fpn", for K classes at every
+            place of an image; "pose", for the heatmaps of K joints; None for a classifier.
+        dim: Channels of that head; None for the published.
     """
 
     variant: str
@@ -54,6 +57,8 @@ class NetworkArguments(TypedDict, total=False):
     drop_rate: float
     features_only: bool
     checkpoint_blocks: Sequence[int]
+    head: str | None
+    dim: int | None
 
 
 @dataclass(frozen=True)
@@ -62,10 +67,10 @@ class Description:
 
     Attributes:
         task: What its outputs answer: "video_classification", "image_classification",
-            "video_features", "image_features", or the name of a later task.
+            "video_features", "image_features", "segmentation" or "pose".
         network: What builds it; empty if that is not known.
         input: What it takes.
-        class_names: K names in the order of its outputs.
+        class_names: K names in the order of its outputs: of classes, or of joints.
         fusion: How the views of a sample are averaged: "logits" or "probabilities".
         source: Where its weights come from: the name of a release, a file, an address.
 
@@ -75,7 +80,7 @@ class Description:
 
     task: str | None = None
     network: NetworkArguments = field(default_factory=NetworkArguments)
-    input: ClipSpec | ImageSpec | None = None
+    input: InputSpec | None = None
     class_names: tuple[str, ...] | None = None
     fusion: Literal["logits", "probabilities"] | None = None
     source: str | None = None
@@ -115,6 +120,8 @@ def task_of(network: NetworkArguments) -> str | None:
     """
     if not network:
         return None
+    if head := network.get("head"):
+        return "pose" if head == "pose" else "segmentation"
     kind = "image" if network.get("ndim", 3) == 2 else "video"
     has_classes = network.get("num_classes") != 0 and not network.get("features_only")
     return f"{kind}_{'classification' if has_classes else 'features'}"
@@ -163,13 +170,15 @@ def read_description(said: Mapping[str, object], origin: str) -> Description:
         raise ValueError(f"{origin} says of itself what its input cannot be: {error}") from None
 
 
-def _read_input(said: Mapping[str, object], origin: str) -> ClipSpec | ImageSpec | None:
+def _read_input(said: Mapping[str, object], origin: str) -> InputSpec | None:
     key = "input" if "input" in said else "clip"
     values = _expect(said, key, dict, "dict", origin)
     if not values:
         return None
     # Lists in a plain dict become what the types hold: they mend them themselves.
-    return ClipSpec(**values) if "num_frames" in values else ImageSpec(**values)
+    kinds = {"num_frames": ClipSpec, "short_side": SceneSpec, "sigma": PersonSpec}
+    kind = next((kind for mark, kind in kinds.items() if mark in values), ImageSpec)
+    return cast(InputSpec, kind(**values))
 
 
 def _expect(

@@ -14,7 +14,8 @@ from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 
 from video_uniformer.models.cost import Cost, measure
-from video_uniformer.models.uniformer.network import UniFormer, complete_arguments
+from video_uniformer.models.uniformer.building import complete_arguments
+from video_uniformer.models.uniformer.network import UniFormer
 from video_uniformer.models.uniformer.variants import find_variant
 from video_uniformer.weights.build import create_uniformer
 

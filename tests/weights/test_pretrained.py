@@ -20,7 +20,7 @@ from torch import Tensor
 
 from video_uniformer.clip import ClipSpec
 from video_uniformer.description import Description, NetworkArguments, plain_values
-from video_uniformer.models.uniformer.network import build_network
+from video_uniformer.models.uniformer.building import build_network
 from video_uniformer.weights.build import create_uniformer
 from video_uniformer.weights.pretrained import UniFormer, UniFormerMaps
 from video_uniformer.weights.writing import (

@@ -183,7 +183,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         import torch
 
         from video_uniformer.models.cost import measure
-        from video_uniformer.models.uniformer.network import build_network
+        from video_uniformer.models.uniformer.building import build_network
 
         with torch.device("meta"):
             network = build_network(asked.arguments)

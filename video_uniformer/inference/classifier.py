@@ -19,7 +19,7 @@ from video_uniformer.inference.answer_stream import answer_stream
 from video_uniformer.inference.images import ImageClassifier
 from video_uniformer.inference.network_answers import Look, NetworkAnswers
 from video_uniformer.inference.prediction import Failure, Prediction
-from video_uniformer.models.uniformer.network import UniFormer, UniFormerMaps
+from video_uniformer.models.uniformer.network import Described, UniFormer
 from video_uniformer.weights.loading import load_network
 from video_uniformer.weights.reading import Checkpoint
 
@@ -189,7 +189,7 @@ def load_classifier(
 
 
 def _named(
-    network: UniFormer | UniFormerMaps, class_names: Sequence[str] | None, name: str
+    network: Described, class_names: Sequence[str] | None, name: str
 ) -> tuple[UniFormer, Sequence[str]]:
     """A classifier with the names that are given, or its own."""
     if not isinstance(network, UniFormer):

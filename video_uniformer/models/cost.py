@@ -5,9 +5,10 @@ of 64 frames takes no longer than one of 4, and no memory.
 
 Multiply-adds are those of fvcore, the counter by which the authors' "FLOPs" were taken: one for
 each multiply-add of a convolution, a linear layer, or one of the two products of an attention; two
-for each value of a batch norm and five of a layer norm; none for softmax, GELU, sums, pooling and
-layer scale. fvcore itself traces by TorchScript, which is deprecated and cannot follow tensors
-without data; so PyTorch's own counter counts, with formulas for the norms.
+for each value of a batch norm, five of a layer norm, four of what is resized bilinearly, one of
+what is pooled into cells; none for softmax, GELU, sums, the mean and layer scale. fvcore itself
+traces by TorchScript, which is deprecated and cannot follow tensors without data; so PyTorch's own
+counter counts, with formulas for the norms.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -28,9 +29,9 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 from torch.utils.weak import WeakIdKeyDictionary
 
-from video_uniformer.models.uniformer.network import UniFormer, UniFormerMaps
+from video_uniformer.models.uniformer.building import Network
+from video_uniformer.models.uniformer.dense import backbone_of
 
-Network = UniFormer | UniFormerMaps
 NUM_STAGES = 4
 HEAD = NUM_STAGES  # the index of all that belongs to no stage
 FLOPS_PER_MULTIPLY_ADD = 2  # what PyTorch's counter adds
@@ -128,7 +129,7 @@ def measure(network: Network, input_size: Sequence[int]) -> Cost:
         for name, *facts in zip(
             (*(f"stage {number + 1}" for number in range(NUM_STAGES)), "head"),
             shapes,
-            (*network.depths, 0),
+            (*backbone_of(network).depths, 0),
             _parameters(network),
             multiply_adds,
             kept,
@@ -152,7 +153,7 @@ def _check_input_size(size: tuple[int, ...], ndim: int) -> None:
 
 def _parameters(network: Network) -> list[int]:
     """Parameters of each stage, then those of no stage."""
-    stages = [sum(p.numel() for p in stage.parameters()) for stage in network.stages]
+    stages = [sum(p.numel() for p in stage.parameters()) for stage in backbone_of(network).stages]
     return [*stages, sum(p.numel() for p in network.parameters()) - sum(stages)]
 
 
@@ -178,7 +179,7 @@ def _watched(network: Network, *, training: bool) -> Iterator[_Parts]:
     modes = {module: module.training for module in network.modules()}
     network.train(training)
     handles = []
-    for number, stage in enumerate(network.stages):
+    for number, stage in enumerate(backbone_of(network).stages):
         handles.append(
             stage.register_forward_pre_hook(lambda *_, number=number: parts.enter(number))
         )
@@ -249,6 +250,14 @@ def _attention(query: Sequence[int], key: Sequence[int], *_: Any, out_shape: Any
     return 2 * prod(query) * key[-2] * FLOPS_PER_MULTIPLY_ADD
 
 
+def _pooling(x_shape: Sequence[int], *_: Any, out_shape: Any = None) -> int:
+    return prod(x_shape) * FLOPS_PER_MULTIPLY_ADD
+
+
+def _bilinear(*_: Any, out_shape: Sequence[int]) -> int:
+    return 4 * prod(out_shape) * FLOPS_PER_MULTIPLY_ADD
+
+
 def _batched_product(a: Sequence[int], b: Sequence[int], out_shape: Any = None) -> int:
     # A single row is the ranking of a light network; see `measure`.
     return 0 if a[-2] == 1 else prod(a) * b[-1] * FLOPS_PER_MULTIPLY_ADD
@@ -259,6 +268,8 @@ FORMULAS = {
     torch.ops.aten.native_layer_norm: _layer_norm,
     torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention,
     torch.ops.aten.bmm: _batched_product,
+    torch.ops.aten._adaptive_avg_pool2d: _pooling,
+    torch.ops.aten.upsample_bilinear2d: _bilinear,
 }
 
 
@@ -272,7 +283,8 @@ def _evaluate(
     with _watched(network, training=False) as parts, torch.no_grad(), memory, counter:
         output = functional_call(network, state, (view,))
     counts = counter.get_flop_counts()
-    root = type(network).__name__
+    backbone = backbone_of(network)
+    root = type(network).__name__ + ("" if backbone is network else ".backbone")
     stages = [
         sum(counts[f"{root}.stages.{number}"].values()) // FLOPS_PER_MULTIPLY_ADD
         for number in range(NUM_STAGES)

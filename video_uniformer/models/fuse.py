@@ -1,10 +1,14 @@
 """Rewrite a trained network into a faster one with the same outputs."""
 
 import copy
+from typing import TypeVar
 
 from video_uniformer.models.folding import Foldable
+from video_uniformer.models.uniformer.dense import PoseNetwork, Segmenter
 from video_uniformer.models.uniformer.layers import MEMORY_FORMAT
-from video_uniformer.models.uniformer.network import Network
+from video_uniformer.models.uniformer.network import UniFormer, UniFormerMaps
+
+Network = TypeVar("Network", UniFormer, UniFormerMaps, Segmenter, PoseNetwork)
 
 
 def fuse_for_inference(network: Network) -> Network:

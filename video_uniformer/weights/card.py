@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from video_uniformer.clip import ImageSpec
+from video_uniformer.clip import ImageSpec, PersonSpec, SceneSpec
 from video_uniformer.description import Description, NetworkArguments
 from video_uniformer.weights.hub import DEFAULT_FILE, SCHEME
 from video_uniformer.weights.releases import Release
@@ -28,6 +28,7 @@ _SHOWN: dict[str, object] = {
     "attention": "global",
     "embed_frames": 1,
     "token_labels": False,
+    "head": None,
 }
 
 
@@ -66,11 +67,15 @@ def _metadata(description: Description, release: Release | None) -> str:
 
     network = description.network
     kind = "video" if network["ndim"] == 3 else "image"
+    pipeline = {"segmentation": "image-segmentation", "pose": "keypoint-detection"}
     features = "feature-extraction" if kind == "video" else "image-feature-extraction"
     data = ModelCardData(
         library_name=LIBRARY,
         license="apache-2.0" if release else None,  # the authors'; of other weights it is not known
-        pipeline_tag=f"{kind}-classification" if network["num_classes"] else features,
+        pipeline_tag=pipeline.get(
+            description.task or "",
+            f"{kind}-classification" if network["num_classes"] else features,
+        ),
         tags=["uniformer", "pytorch", kind],
         datasets=["imagenet-1k"] if release and release.dataset == "in1k" else None,
         metrics=["accuracy"] if release and _is_of(release, network) else None,
@@ -101,6 +106,11 @@ def _input_rows(description: Description) -> dict[str, str]:
     if spec is None:
         return {}
     channels = {"channels": spec.channel_order.upper()}
+    if isinstance(spec, SceneSpec):
+        taken = f"at most {spec.short_side} pixels along the shorter side, {spec.long_side} along"
+        return {"image": f"{taken} the longer"} | channels
+    if isinstance(spec, PersonSpec):
+        return {"person": f"{spec.height} x {spec.width} pixels (height x width)"} | channels
     if isinstance(spec, ImageSpec):
         taken = f"{100 * spec.crop_share:g} % of the shorter side, {spec.interpolation}"
         return {"image": f"{spec.size} x {spec.size} pixels, {taken}"} | channels
@@ -140,7 +150,7 @@ def _is_of(release: Release, network: NetworkArguments) -> bool:
 def _usage(description: Description, repo: str) -> str:
     network, lines = description.network, []
     file = "clip.mp4" if network["ndim"] == 3 else "photo.jpg"
-    if description.class_names:
+    if description.class_names and not network.get("head"):
         lines = [
             "```bash",
             f"video-uniformer predict {file} --checkpoint {SCHEME}{repo}",
@@ -155,9 +165,13 @@ def _usage(description: Description, repo: str) -> str:
             "",
         ]
     name = "UniFormerMaps" if network.get("features_only") else "UniFormer"
+    heads = {"segmentation": "Segmenter", "pose": "PoseNetwork"}
+    name = heads.get(description.task or "", name)
     shape = "(B, 3, T, H, W)" if network["ndim"] == 3 else "(B, 3, H, W)"
     gives = "logits (B, K)" if network["num_classes"] else "features (B, D)"
     gives = "four stage maps" if network.get("features_only") else gives
+    if network.get("head"):
+        gives = "(B, K, H/4, W/4)"
     lines += [
         "```python",
         f"from video_uniformer.weights.pretrained import {name}",

@@ -24,7 +24,7 @@ from video_uniformer.labels.names import (
     read_class_names,
     shipped_class_names,
 )
-from video_uniformer.models.uniformer.network import UniFormer, UniFormerMaps, build_network
+from video_uniformer.models.uniformer.building import Network, build_network
 from video_uniformer.weights.hub import DEFAULT_FILE, SCHEME
 from video_uniformer.weights.keys import WRAPPERS, to_our_names, to_published_names
 from video_uniformer.weights.reading import choose_average, identify, read_weights
@@ -276,7 +276,7 @@ def _other_order(one: Sequence[str], other: Sequence[str]) -> bool:
     return keys[0] != keys[1] and sorted(keys[0]) == sorted(keys[1])
 
 
-def _without_storage(arguments: NetworkArguments) -> UniFormer | UniFormerMaps:
+def _without_storage(arguments: NetworkArguments) -> Network:
     with torch.device("meta"):
         return build_network(arguments)
 

@@ -5,6 +5,9 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
+from video_uniformer.weights import dense_keys
+from video_uniformer.weights.dense_keys import BACKBONE
+
 # Wrapper keys of published files and of Lightning checkpoints; the first that exists is unwrapped.
 WRAPPERS = ("model_state", "state_dict", "model")
 # Prefixes left by DistributedDataParallel, torch.compile and our Lightning module.
@@ -96,7 +99,7 @@ def to_our_names(content: Mapping[str, object]) -> dict[str, Tensor]:
             break
     renamed: dict[str, Tensor] = {}
     for original, value in content.items():
-        name = _apply(RENAMES, _strip(str(original)))
+        name = _to_ours(_strip(str(original)))
         if not isinstance(value, Tensor):
             raise ValueError(
                 f"entry {original!r} is a {type(value).__name__}, expected a state dict of "
@@ -114,11 +117,33 @@ def to_published_names(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
     Args:
         state_dict: Of a network of this package.
     """
+    if any(key.startswith(BACKBONE) for key in state_dict):
+        return _dense_published(state_dict)
     table = _PUBLISHED
     if "stages.1.patch_embed.norm.running_mean" in state_dict:
         table = (*table, *_CONV_EMBED)
     named = {_apply(table, name): value for name, value in state_dict.items()}
     return {name: named[name] for name in sorted(named, key=_place)}
+
+
+def _dense_published(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A network of backbone and head: the backbone as alone, then the heads in their order."""
+    backbone = {
+        key.removeprefix(BACKBONE): value
+        for key, value in state_dict.items()
+        if key.startswith(BACKBONE)
+    }
+    named = {BACKBONE + key: value for key, value in to_published_names(backbone).items()}
+    for key, value in state_dict.items():
+        if not key.startswith(BACKBONE):
+            named[_apply(dense_keys.PUBLISHED, key)] = value
+    return named
+
+
+def _to_ours(key: str) -> str:
+    if key.startswith(BACKBONE):
+        return BACKBONE + _apply(RENAMES, key.removeprefix(BACKBONE))
+    return _apply((*RENAMES, *dense_keys.RENAMES), key)
 
 
 def _place(name: str) -> tuple[int, ...]:

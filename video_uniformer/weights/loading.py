@@ -8,8 +8,14 @@ from torch import Tensor
 
 from video_uniformer.description import Description, NetworkArguments
 from video_uniformer.labels.names import match_key
-from video_uniformer.models.uniformer.network import Kinds, UniFormer, UniFormerMaps, build_network
+from video_uniformer.models.uniformer.building import Kinds, Network, build_network
+from video_uniformer.models.uniformer.dense import PoseNetwork, Segmenter
+from video_uniformer.models.uniformer.network import UniFormer
+from video_uniformer.weights.dense_keys import BACKBONE
 from video_uniformer.weights.reading import Checkpoint, open_checkpoint
+
+_HEADS = ("head.", "auxiliary.")
+_CLASSIFIERS = ("proj", "cls_proj", "aux_proj")
 
 
 @dataclass(frozen=True)
@@ -95,7 +101,7 @@ def class_order(theirs: Sequence[str], ours: Sequence[str], origin: str) -> list
 
 
 def load_weights(
-    network: UniFormer | UniFormerMaps,
+    network: Network,
     source: str | Path | Mapping[str, object] | Checkpoint,
     *,
     inflation: str = "mean",
@@ -123,10 +129,11 @@ def load_weights(
         93 loaded, 18 inflated, 2 reinitialised, 0 missing, 2 unexpected
     """
     checkpoint = source if isinstance(source, Checkpoint) else open_checkpoint(source)
-    given, name, own = checkpoint.state, checkpoint.name, network.state_dict()
-    useless = _useless_parts(own) | ({"head."} if reset_head else set())
+    name, own = checkpoint.name, network.state_dict()
+    given = _aligned(checkpoint.state, own)
+    useless = _useless_parts(own) | (set(_HEADS) if reset_head else set())
     dropped = tuple(key for key in given if key.startswith(tuple(useless)))
-    fresh = {key for key in own if reset_head and key.startswith("head.")}
+    fresh = {key for key in own if reset_head and key.startswith(_HEADS)}
     fresh |= _new_parts(own, given)
     order = None if reset_head else _order(checkpoint, own, class_names)
     used = own.keys() & given.keys() - set(dropped)
@@ -154,7 +161,7 @@ def load_network(
     class_names: Sequence[str] | None = None,
     tasks: Sequence[str] = (),
     exactly: bool = False,
-) -> UniFormer | UniFormerMaps:
+) -> Network:
     """Open weights, build the network that they are of, and load them into it.
 
     Args:
@@ -182,6 +189,8 @@ def load_network(
         raise ValueError(f"{checkpoint.name} holds no UniFormer that this package knows")
     if given.get("variant", said.get("variant")) != said.get("variant"):
         said = NetworkArguments()
+    if given.get("features_only"):  # the backbone alone, without a head that the weights may have
+        said = NetworkArguments(**{**said, "head": None, "dim": None})
     network = build_network(NetworkArguments(**{**said, **given}), kinds)
     dtypes = {value.dtype for value in checkpoint.state.values() if value.is_floating_point()}
     if exactly and len(dtypes) == 1:
@@ -194,9 +203,20 @@ def load_network(
     return network
 
 
+def _aligned(given: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    """The weights with a dense network's prefix of the backbone if ours have it, else without."""
+    inside, outside = (any(key.startswith(BACKBONE) for key in keys) for keys in (given, own))
+    if outside and not inside:
+        return {BACKBONE + key: value for key, value in given.items()}
+    if inside and not outside:
+        return {key.removeprefix(BACKBONE): value for key, value in given.items()}
+    return given
+
+
 def _useless_parts(own: Mapping[str, Tensor]) -> set[str]:
-    """Parts of a classifier's file that a network without a head, or of stage maps, ignores."""
-    return {part for part in ("head.", "norm.") if not any(key.startswith(part) for key in own)}
+    """Parts of a file that a network without such a head, or of stage maps, ignores."""
+    parts = (*_HEADS, "norm.", f"{BACKBONE}head.", f"{BACKBONE}norm.")
+    return {part for part in parts if not any(key.startswith(part) for key in own)}
 
 
 def _new_parts(own: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> set[str]:
@@ -219,7 +239,8 @@ def _order(
     """Rows of the head in the data's order; None if that is theirs, or either is not known."""
     theirs = checkpoint.description.class_names
     known = all(names and not _is_unnamed(names) for names in (theirs, class_names))
-    if not known or theirs is None or class_names is None or "head.proj.weight" not in own:
+    has_classes = any(key in own for key in ("head.proj.weight", "head.classifier.proj.weight"))
+    if not known or theirs is None or class_names is None or not has_classes:
         return None
     order = class_order(theirs, class_names, checkpoint.name)
     return None if order == sorted(order) else order
@@ -233,20 +254,20 @@ def _is_unnamed(names: Sequence[str]) -> bool:
 def _reorder(key: str, value: Tensor, order: list[int] | None) -> Tensor:
     if order is None:
         return value
-    per_class = key.startswith("head.") and ".cls_norm." not in key
+    per_class = key.startswith(_HEADS) and key.split(".")[-2] in _CLASSIFIERS
     return value[order] if per_class and len(value) == len(order) else value
 
 
 def _apply(
-    network: UniFormer | UniFormerMaps,
+    network: Network,
     fitted: Mapping[str, Tensor],
     said: Description,
     reset_head: bool,
     class_names: Sequence[str] | None,
 ) -> None:
     names: tuple[str, ...] | None = None
-    if isinstance(network, UniFormer):
-        if reset_head:
+    if isinstance(network, UniFormer | Segmenter | PoseNetwork):
+        if reset_head and isinstance(network, UniFormer):
             network.reset_classifier(network.num_classes)
         known = class_names or (None if reset_head else said.class_names)
         names = tuple(known) if known and len(known) == network.num_classes else None
@@ -266,7 +287,7 @@ def _fit(key: str, value: Tensor, target: Tensor, inflation: str, name: str) -> 
     if target.ndim == 5 and value.shape == target.shape[:2] + target.shape[3:]:
         return inflate(value, target.shape[2], inflation)
     hint = ""
-    if key.startswith("head."):
+    if key.startswith(_HEADS):
         hint = "; another set of classes needs a new head: pass reset_head=True"
     raise ValueError(
         f"{key} is {tuple(value.shape)} in {name}, expected {tuple(target.shape)}{hint}"
@@ -274,7 +295,7 @@ def _fit(key: str, value: Tensor, target: Tensor, inflation: str, name: str) -> 
 
 
 def _refuse_unexplained(
-    name: str, network: UniFormer | UniFormerMaps, missing: list[str], unexpected: list[str]
+    name: str, network: Network, missing: list[str], unexpected: list[str]
 ) -> None:
     if not missing and not unexpected:
         return
@@ -283,5 +304,5 @@ def _refuse_unexplained(
         for what, keys in (("missing", missing), ("unexpected", unexpected))
         if keys
     ]
-    variant = network.config.get("variant", "")
+    variant = " ".join(filter(None, (network.config.get("variant"), network.config.get("head"))))
     raise ValueError(f"{name} does not fit UniFormer {variant}: {' and '.join(lists)}")

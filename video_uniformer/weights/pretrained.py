@@ -13,7 +13,9 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, TypeVar
 
 from video_uniformer.description import Description, said_in
+from video_uniformer.models.uniformer import dense
 from video_uniformer.models.uniformer import network as networks
+from video_uniformer.models.uniformer.building import Kinds
 from video_uniformer.weights.card import PLACEHOLDER, model_card
 from video_uniformer.weights.hub import DEFAULT_FILE, DEFAULT_REVISION, HubFile, fetch
 from video_uniformer.weights.loading import load_network
@@ -165,7 +167,15 @@ class UniFormerMaps(HubMethods, networks.UniFormerMaps):
     """`models.uniformer.network.UniFormerMaps`, and the hub's three methods."""
 
 
-KINDS = networks.Kinds(UniFormer, UniFormerMaps)
+class Segmenter(HubMethods, dense.Segmenter):
+    """`models.uniformer.dense.Segmenter`, and the hub's three methods."""
+
+
+class PoseNetwork(HubMethods, dense.PoseNetwork):
+    """`models.uniformer.dense.PoseNetwork`, and the hub's three methods."""
+
+
+KINDS = Kinds(UniFormer, UniFormerMaps, Segmenter, PoseNetwork)
 
 
 def _elsewhere() -> str:

@@ -23,6 +23,7 @@ from video_uniformer.description import (
 )
 from video_uniformer.labels.names import shipped_class_names
 from video_uniformer.models.uniformer.variants import VARIANTS
+from video_uniformer.weights.dense_keys import BACKBONE
 from video_uniformer.weights.keys import to_our_names
 from video_uniformer.weights.sources import AVERAGED, find_weights, names_average
 from video_uniformer.weights.zoo import Release, find_release
@@ -130,6 +131,8 @@ def _describe(release: Release, num_classes: int) -> Description:
 
 def _recognise(state: Mapping[str, Tensor]) -> NetworkArguments:
     """Builder arguments by the shapes of a state dict; empty if they are no network of ours."""
+    if any(key.startswith(BACKBONE) for key in state):
+        return _recognise_dense(state)
     depths = tuple(_depth(state, stage) for stage in range(4))
     dims = tuple(len(state.get(f"stages.{stage}.blocks.0.norm1.weight", ())) for stage in range(4))
     variant = next((k for k, r in VARIANTS.items() if (r.dims, r.depths) == (dims, depths)), None)
@@ -151,6 +154,28 @@ def _recognise(state: Mapping[str, Tensor]) -> NetworkArguments:
         in_chans=3 if first is None else first.shape[1],
         features_only="norms.0.weight" in state,
     )
+
+
+def _recognise_dense(state: Mapping[str, Tensor]) -> NetworkArguments:
+    """Builder arguments of a backbone with a head for dense tasks; empty if they are unknown."""
+    backbone = {
+        key.removeprefix(BACKBONE): value
+        for key, value in state.items()
+        if key.startswith(BACKBONE)
+    }
+    network = _recognise(backbone)
+    classifiers = {
+        "upernet": "head.fusion.conv.weight",
+        "semantic_fpn": "head.levels.0.0.conv.weight",
+        "pose": "head.deconvs.0.norm.weight",
+    }
+    head = next((head for head, key in classifiers.items() if key in state), None)
+    last = state.get("head.proj.weight", state.get("head.classifier.proj.weight"))
+    if not network or head is None or last is None:
+        return NetworkArguments()
+    network["head"], network["dim"] = head, last.shape[1]
+    network["num_classes"], network["features_only"] = len(last), False
+    return network
 
 
 def _depth(state: Mapping[str, Tensor], stage: int) -> int:

@@ -7,9 +7,7 @@ Li et al., "UniFormer: Unified Transformer for Efficient Spatiotemporal Represen
 `object_detection/mmdet/models/backbones/uniformer.py` (stage maps); one definition serves all.
 """
 
-from collections.abc import Callable
 from dataclasses import replace
-from typing import NamedTuple, TypeVar
 
 from torch import Tensor, nn
 
@@ -29,7 +27,7 @@ from video_uniformer.models.uniformer.layers import BATCH_NORM, MEMORY_FORMAT
 from video_uniformer.models.uniformer.mix_token import MixedLogits, TokenBox, unmix
 from video_uniformer.models.uniformer.stages import StageOptions, build_stages, run_stages
 from video_uniformer.models.uniformer.timm_protocol import TimmProtocol
-from video_uniformer.models.uniformer.variants import Variant, find_variant
+from video_uniformer.models.uniformer.variants import Variant
 
 
 class Described(nn.Module):
@@ -256,91 +254,3 @@ def _init_weights(module: nn.Module) -> None:
         nn.init.zeros_(module.bias)
     if isinstance(module, DividedBlock):  # after its linear layers
         module.start_without_time()
-
-
-Network = TypeVar("Network", UniFormer, UniFormerMaps)
-
-
-class Kinds(NamedTuple):
-    """The classes that `build_network` makes networks of, theirs or those derived from them."""
-
-    classifier: Callable[..., UniFormer] = UniFormer
-    maps: Callable[..., UniFormerMaps] = UniFormerMaps
-
-
-DEFAULTS = NetworkArguments(
-    variant="small",
-    ndim=3,
-    num_classes=None,
-    drop_path_rate=0.0,
-    head_dim=None,
-    layer_scale=None,
-    attention="global",
-    window_size=14,
-    embed_frames=1,
-    token_labels=False,
-    in_chans=3,
-    drop_rate=0.0,
-    features_only=False,
-    checkpoint_blocks=(0, 0, 0, 0),
-)
-
-
-def complete_arguments(given: NetworkArguments) -> NetworkArguments:
-    """All arguments of a network, what is not given as the default.
-
-    Raises:
-        ValueError: there is one that the builder does not know.
-    """
-    if unknown := sorted(given.keys() - DEFAULTS.keys()):
-        raise ValueError(f"config holds {unknown}, expected arguments of create_uniformer only")
-    arguments = NetworkArguments(**{**DEFAULTS, **given})
-    arguments["checkpoint_blocks"] = list(arguments["checkpoint_blocks"])
-    if arguments["features_only"]:
-        arguments["token_labels"], arguments["num_classes"] = False, 0
-    if arguments["num_classes"] is None:
-        arguments["num_classes"] = 1000 if arguments["ndim"] == 2 else 400
-    return arguments
-
-
-def build_network(given: NetworkArguments, kinds: Kinds | None = None) -> UniFormer | UniFormerMaps:
-    """Build a network, randomly initialised, in training mode.
-
-    Args:
-        given: What is absent is as in `DEFAULTS`; see `NetworkArguments`.
-        kinds: Classes to build it of; default: those of this file.
-
-    Raises:
-        ValueError: an unknown argument or variant, or an argument out of range.
-    """
-    arguments, kinds = complete_arguments(given), kinds or Kinds()
-    row, num_classes = find_variant(arguments["variant"]), arguments["num_classes"]
-    head_dim, layer_scale = arguments["head_dim"], arguments["layer_scale"]
-    if head_dim is None and arguments["token_labels"]:
-        head_dim = row.token_label_head_dim
-    row = row._replace(
-        head_dim=row.head_dim if head_dim is None else head_dim,
-        layer_scale=row.layer_scale if layer_scale is None else layer_scale,
-    )
-    options = StageOptions(
-        ndim=arguments["ndim"],
-        drop_path_rate=arguments["drop_path_rate"],
-        attention=arguments["attention"],
-        window_size=arguments["window_size"],
-        embed_frames=arguments["embed_frames"],
-        checkpoint_blocks=arguments["checkpoint_blocks"],
-        in_chans=arguments["in_chans"],
-    )
-    network: UniFormer | UniFormerMaps
-    if arguments["features_only"]:
-        network = kinds.maps(row, options)
-    else:
-        network = kinds.classifier(
-            row,
-            options,
-            num_classes=num_classes,
-            token_labels=arguments["token_labels"],
-            drop_rate=arguments["drop_rate"],
-        )
-    network.description = Description(task=task_of(arguments), network=arguments)
-    return network
