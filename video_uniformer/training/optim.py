@@ -8,8 +8,12 @@ from torch import nn
 from torch.optim import AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
+from video_uniformer.models.uniformer.layers import ConvEmbed, ConvStem
+from video_uniformer.models.uniformer.network import UniFormer, UniFormerMaps
+from video_uniformer.training.schedules import LONGEST_WARMUP, check_steps, fitting_warmup
+
 _logger = logging.getLogger(__name__)
-_LONGEST_WARMUP = 1 / 5  # of a training: 5 of 25 epochs, UCF101 and HMDB51
+NO_DECAY = ("norms_and_biases", "norms", "none")
 
 
 def adamw(
@@ -20,12 +24,14 @@ def adamw(
     lr: float | None = None,
     batch_size: int,
     weight_decay: float = 0.05,
+    no_decay: str = "norms_and_biases",
 ) -> AdamW:
     """AdamW with the published parameter groups and batch/learning-rate rule.
 
     Official: slowfast/models/optimizer.py; for images timm's groups, which are the same here.
-    Biases and one-dimensional parameters (the norms) are not decayed; depthwise kernels are. On
-    CUDA the step is fused, which lets it be skipped without waiting for the device.
+    Biases and one-dimensional parameters (the norms) are not decayed; depthwise kernels are. Dense
+    tasks have other groups: see `no_decay`. On CUDA the step is fused, which lets it be skipped
+    without waiting for the device.
 
     Args:
         network: The network to train.
@@ -34,11 +40,35 @@ def adamw(
         lr: Peak learning rate whatever the batch. One of the three is given.
         batch_size: Samples per optimiser step, over all devices.
         weight_decay: Decay of the other parameters.
+        no_decay: What is not decayed. "norms_and_biases": biases and whatever has one dimension.
+            "norms": the norms of the UniFormer backbone alone (UperNet, detection); biases and the
+            batch norms of other heads are decayed. "none": all is decayed (Semantic FPN, pose).
 
     Raises:
         ValueError: none of the three learning rates, or several; or one that is not positive, or
-            such a batch size.
+            such a batch size; or `no_decay` is another word.
     """
+    rate = _peak_lr(lr_per_32_videos, lr_per_512_images, lr, batch_size)
+    exempt = _without_decay(network, no_decay)
+    decayed = [parameter for parameter in network.parameters() if id(parameter) not in exempt]
+    groups = [
+        {"params": decayed, "weight_decay": weight_decay},
+        {"params": list(exempt.values()), "weight_decay": 0.0},
+    ]
+    is_fused = all(parameter.is_cuda for parameter in network.parameters())
+    optimizer = AdamW(groups, lr=rate, fused=is_fused or None)
+    # Lightning clips no gradients that the optimiser unscales; told this, scaler and trainer do it.
+    optimizer._step_supports_amp_scaling = False
+    return optimizer
+
+
+def _peak_lr(
+    lr_per_32_videos: float | None,
+    lr_per_512_images: float | None,
+    lr: float | None,
+    batch_size: int,
+) -> float:
+    """The rate for this batch by the one of the three rules that is given."""
     rates = {
         "lr_per_32_videos": (lr_per_32_videos, 32),
         "lr_per_512_images": (lr_per_512_images, 512),
@@ -51,20 +81,43 @@ def adamw(
     [(name, rate, per)] = given
     if rate <= 0 or batch_size <= 0:
         raise ValueError(f"{name} is {rate} and batch_size {batch_size}, expected positive numbers")
-    decayed: list[nn.Parameter] = []
-    exempt: list[nn.Parameter] = []
-    for name, parameter in network.named_parameters():
-        is_exempt = parameter.ndim <= 1 or name.endswith(".bias")
-        (exempt if is_exempt else decayed).append(parameter)
-    groups = [
-        {"params": decayed, "weight_decay": weight_decay},
-        {"params": exempt, "weight_decay": 0.0},
-    ]
-    is_fused = all(parameter.is_cuda for parameter in network.parameters())
-    optimizer = AdamW(groups, lr=rate * batch_size / per, fused=is_fused or None)
-    # Lightning clips no gradients that the optimiser unscales; told this, scaler and trainer do it.
-    optimizer._step_supports_amp_scaling = False
-    return optimizer
+    return rate * batch_size / per
+
+
+def _without_decay(network: nn.Module, no_decay: str) -> dict[int, nn.Parameter]:
+    """The parameters that are not decayed, by their ids, in the network's order."""
+    if no_decay not in NO_DECAY:
+        raise ValueError(f"no_decay is {no_decay!r}, expected one of {', '.join(NO_DECAY)}")
+    norms = _backbone_norms(network) if no_decay == "norms" else set()
+    return {
+        id(parameter): parameter
+        for name, parameter in network.named_parameters()
+        if id(parameter) in norms
+        or (no_decay == "norms_and_biases" and (parameter.ndim <= 1 or name.endswith(".bias")))
+    }
+
+
+def _backbone_norms(network: nn.Module) -> set[int]:
+    """Ids of the parameters that have "norm" in their published names.
+
+    Official: mmcv's `paramwise_cfg` goes by names. The heads' batch norms are called `bn` there,
+    those of convolutional stems and embeds have numbers (`patch_embed1.proj.1`): they are decayed.
+    """
+    backbones = [part for part in network.modules() if isinstance(part, UniFormer | UniFormerMaps)]
+    modules = [module for backbone in backbones for module in backbone.modules()]
+    numbered = {
+        id(part)
+        for module in modules
+        if isinstance(module, ConvStem | ConvEmbed)
+        for part in module.modules()
+    }
+    return {
+        id(parameter)
+        for module in modules
+        if isinstance(module, nn.LayerNorm | nn.modules.batchnorm._BatchNorm)
+        and id(module) not in numbered
+        for parameter in module.parameters()
+    }
 
 
 def warmup_cosine_lr(
@@ -113,24 +166,14 @@ def warmup_cosine(
     Raises:
         ValueError: a warm-up below 0, or steps that are not above 0.
     """
-    if not (total_steps > 0 and steps_per_epoch > 0):
-        raise ValueError(
-            f"total_steps is {total_steps} and steps_per_epoch {steps_per_epoch}, expected numbers "
-            "above 0"
-        )
+    check_steps(total_steps, steps_per_epoch)
     name, warmup = ("warmup_epochs", warmup_epochs * steps_per_epoch)
     if warmup_steps is not None:
         name, warmup = "warmup_steps", warmup_steps
     if warmup < 0:
         given = warmup_epochs if warmup_steps is None else warmup_steps
         raise ValueError(f"{name} is {given}, expected 0 or more")
-    if warmup >= total_steps:
-        fitting = total_steps * _LONGEST_WARMUP
-        rank_zero_only(_logger.warning)(
-            f"the warm-up of {warmup:g} steps ({name}) does not fit into a training of "
-            f"{total_steps:g}; it is shortened to {fitting:g}"
-        )
-        warmup = fitting
+    warmup = fitting_warmup(warmup, total_steps, name=name)
     peak_lr = optimizer.param_groups[0]["lr"]
 
     def factor(step: int) -> float:
@@ -198,18 +241,14 @@ def epoch_cosine(
     Raises:
         ValueError: a count below 0, or steps that are not above 0.
     """
-    if not (total_steps > 0 and steps_per_epoch > 0):
-        raise ValueError(
-            f"total_steps is {total_steps} and steps_per_epoch {steps_per_epoch}, expected numbers "
-            "above 0"
-        )
+    check_steps(total_steps, steps_per_epoch)
     counts = {"warmup_epochs": warmup_epochs, "cooldown_epochs": cooldown_epochs}
     for name, count in counts.items():
         if type(count) is not int or count < 0:
             raise ValueError(f"{name} is {count!r}, expected a whole number >= 0")
     num_epochs = max(1, round(total_steps / steps_per_epoch) - cooldown_epochs)
     if warmup_epochs and warmup_epochs >= num_epochs:
-        fitting = int(num_epochs * _LONGEST_WARMUP)
+        fitting = int(num_epochs * LONGEST_WARMUP)
         rank_zero_only(_logger.warning)(
             f"the warm-up of {warmup_epochs} epochs (warmup_epochs) does not fit into a training "
             f"of {num_epochs}; it is shortened to {fitting}"
