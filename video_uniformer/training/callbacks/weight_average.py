@@ -7,8 +7,7 @@ from lightning import Callback, LightningModule, Trainer
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from video_uniformer.training.metrics.scores import SampleScores
-from video_uniformer.training.tasks.classification import Classification
+from video_uniformer.training.tasks.network_task import NetworkTask
 
 # The published checkpoints' own key: what is saved is read as theirs is.
 KEY = "model_ema"
@@ -17,7 +16,7 @@ KEY = "model_ema"
 class WeightAverage(Callback):
     """Average weights and buffers over the optimiser's steps, and validate the average too.
 
-    Logs `val/ema_loss`, `val/ema_top1`, `val/ema_top5`. A checkpoint FILE holds the average under
+    Logs its metrics, such as `val/ema_top1`. A checkpoint FILE holds the average under
     the authors' key; `FILE@ema` names it wherever weights are named. Official: timm's `ModelEma`,
     which averages buffers as well.
 
@@ -34,7 +33,7 @@ class WeightAverage(Callback):
         self.decay = decay
         self._average: AveragedModel | None = None
         self._state: dict[str, Any] | None = None  # of a checkpoint, until there is a network
-        self._scores = SampleScores()
+        self._scores: Any = None  # as the task makes them
         self._step = 0
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -49,7 +48,7 @@ class WeightAverage(Callback):
             average.module.load_state_dict(self._state)
             self._state = None
         self._average = average.eval().requires_grad_(False)
-        self._scores.to(pl_module.device)
+        self._scores = cast(NetworkTask, pl_module).new_scores().to(pl_module.device)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Count steps from where the training stands."""
@@ -70,7 +69,8 @@ class WeightAverage(Callback):
 
     def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Forget the scores of the last validation."""
-        self._scores.reset()
+        if self._average is not None:
+            self._scores.reset()
 
     def on_validation_batch_end(
         self,
@@ -83,7 +83,7 @@ class WeightAverage(Callback):
     ) -> None:
         """Score the batch with the average."""
         if self._average is not None:
-            cast(Classification, pl_module).score(batch, self._average.module, self._scores)
+            cast(NetworkTask, pl_module).score(batch, self._average.module, self._scores)
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Log the average's metrics over all samples."""
@@ -92,7 +92,9 @@ class WeightAverage(Callback):
         summary = self._scores.table().summary()
         for name, value in summary.items():
             pl_module.log(f"val/ema_{name}", value, rank_zero_only=True)
-        pl_module.print(f"averaged weights: top1 {100 * float(summary['top1']):.2f} %")
+        shown = {name: 100 * float(value) for name, value in summary.items() if name != "loss"}
+        name = next(iter(shown))
+        pl_module.print(f"averaged weights: {name} {shown[name]:.2f} %")
 
     def on_save_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]

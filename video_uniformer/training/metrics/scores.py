@@ -46,6 +46,11 @@ class ScoreTable(NamedTuple):
             tuple(itertools.compress(self.problem, kept.tolist())),
         )
 
+    @property
+    def num_evaluated(self) -> int:
+        """How many of the N samples were not skipped."""
+        return int((self.status != SKIPPED).sum())
+
     def summary(self) -> dict[str, Tensor]:
         """Mean loss (to 4 decimals), top-1 and top-5 accuracy (0 to 1) over the samples evaluated.
 
