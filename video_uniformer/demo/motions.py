@@ -86,7 +86,7 @@ def _find_photo(name: str) -> Path:
     advice = "install its photographs with: pip install 'video-uniformer[demo]'"
     spec = find_spec(package)
     if spec is None or not spec.submodule_search_locations:
-        raise ModuleNotFoundError(f"the motions data set needs {package}; {advice}", name=package)
+        raise ModuleNotFoundError(f"this data set needs {package}; {advice}", name=package)
     path = Path(spec.submodule_search_locations[0], inside)
     if not path.is_file():
         raise ValueError(f"the installed {package} carries no {inside}; {advice}")
