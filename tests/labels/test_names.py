@@ -19,6 +19,7 @@ from video_uniformer.data.annotations import read_class_names
         ("something_v2", 174, {1: "Attaching [something] to [something]"}),
         ("ucf101", 101, {0: "ApplyEyeMakeup", 100: "YoYo"}),
         ("hmdb51", 51, {0: "brush_hair", 12: "fall_floor", 34: "shoot_ball", 50: "wave"}),
+        ("ade20k", 150, {0: "wall", 7: "bed", 44: "chest of drawers", 122: "tank", 149: "flag"}),
     ],
 )
 def test_shipped_list_has_the_published_order(name: str, count: int, facts: dict[int, str]) -> None:

@@ -3,7 +3,7 @@
 import errno
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
@@ -76,7 +76,7 @@ class PolicyReading:
         attempt: Attempt[T],
         *,
         known: SampleError | None = None,
-        file: Path | None = None,
+        files: Sequence[Path] = (),
     ) -> Outcome[T]:
         """Try a sample.
 
@@ -87,7 +87,8 @@ class PolicyReading:
             path: The sample, for the list and for messages.
             attempt: Reads it, and is asked again at every further try.
             known: What is known to be wrong with it, which is then not read as it is.
-            file: The archive that it is in; None where it is a file itself.
+            files: What it is read from, such as an archive, or a picture and its mask; none where
+                it is a file itself.
 
         Raises:
             SampleError: The sample is bad, and the policy is to raise.
@@ -105,13 +106,15 @@ class PolicyReading:
             if self._policy.on_bad_sample == "raise" or _is_shortage(error):
                 raise
             failure = error
-        held = path if file is None else file
+        held = files or (path,)
         # What hangs one decoder is left: a second wait could be as long as the first.
         if salvages and not isinstance(failure, DeadlineError):
             return self._salvage(path, attempt, _explain(path, failure), held)
         return self._skip(path, failure, _explain(path, failure), held)
 
-    def _salvage(self, path: Path, attempt: Attempt[T], problem: str, held: Path) -> Outcome[T]:
+    def _salvage(
+        self, path: Path, attempt: Attempt[T], problem: str, held: Sequence[Path]
+    ) -> Outcome[T]:
         try:
             content, lost = self._try(attempt, salvage=True)
         except (SampleError, OSError) as error:
@@ -121,11 +124,15 @@ class PolicyReading:
             return self._skip(path, error, problem, held)
         return Outcome(content, SALVAGED, f"{problem}; {lost}" if lost else problem)
 
-    def _skip(self, path: Path, failure: Exception, problem: str, held: Path) -> Outcome[T]:
+    def _skip(
+        self, path: Path, failure: Exception, problem: str, held: Sequence[Path]
+    ) -> Outcome[T]:
         """Leave a sample out, and list it where that will not change by itself."""
         is_hang = isinstance(failure, DeadlineError)
-        is_lasting = is_hang or (not isinstance(failure, KilledError) and os.access(held, os.R_OK))
         # In this order: after a hang the disk itself may be what hangs, and is not asked.
+        is_lasting = is_hang or (
+            not isinstance(failure, KilledError) and all(os.access(file, os.R_OK) for file in held)
+        )
         if self._quarantine is not None and is_lasting:
             is_lost = is_hang or self._policy.on_bad_sample == "salvage"
             self._quarantine.add(path, problem, is_lost=is_lost)

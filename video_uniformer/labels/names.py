@@ -18,6 +18,7 @@ SHIPPED = (
     "something_v2",
     "ucf101",
     "hmdb51",
+    "ade20k",
 )
 
 _INDEX = r"(?P<index>\d{1,9})"

@@ -11,6 +11,12 @@ from video_uniformer.data.annotations.image_folders import read_image_folders, r
 from video_uniformer.data.annotations.imagenet import read_imagenet
 from video_uniformer.data.annotations.lists import read_frame_list, read_list
 from video_uniformer.data.annotations.manifest import read_manifest
+from video_uniformer.data.annotations.masks import (
+    MaskAnnotations,
+    MaskSample,
+    read_ade20k,
+    read_image_masks,
+)
 from video_uniformer.data.annotations.published import (
     read_hmdb51,
     read_kinetics_csv,
@@ -23,12 +29,16 @@ from video_uniformer.labels.names import read_class_names
 
 __all__ = [
     "Annotations",
+    "MaskAnnotations",
+    "MaskSample",
     "Sample",
+    "read_ade20k",
     "read_class_names",
     "read_folders",
     "read_frame_list",
     "read_hmdb51",
     "read_image_folders",
+    "read_image_masks",
     "read_imagenet",
     "read_kinetics_csv",
     "read_list",

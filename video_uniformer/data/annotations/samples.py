@@ -58,6 +58,11 @@ class Sample(NamedTuple):
     label: int
     part: Part | None = None
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """What it is read from: the file, or the archive."""
+        return (self.path if self.part is None else self.part.file,)
+
 
 class Annotations(NamedTuple):
     """A list of videos or pictures, and what its labels mean.

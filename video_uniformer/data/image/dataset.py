@@ -5,16 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from video_uniformer.data.annotations import Annotations
-from video_uniformer.data.image.picture import Picture
+from video_uniformer.data.annotations import Annotations, Sample
+from video_uniformer.data.image.item_reading import ItemReading, item_numbers
+from video_uniformer.data.image.picture import BlackPicture, Picture
 from video_uniformer.data.image.quick_crop import jpeg_header
-from video_uniformer.data.image.seeding import generators_kept, reseed
 from video_uniformer.data.policy import BadSamplePolicy
-from video_uniformer.data.policy_reading import Outcome, PolicyReading, read_or_substitute
 
 SampleTransform = Callable[[Picture], Tensor | Mapping[str, Tensor]]
 """From a picture to `image` (C, H, W), alone or with other entries of its sample."""
@@ -58,10 +56,9 @@ class ImageDataset(Dataset[dict[str, Any]]):
     ) -> None:
         self.samples, self.class_names = annotations(root=root, class_names=class_names)
         self.transform = transform
-        self.seed = seed
-        policy = BadSamplePolicy() if bad_samples is None else bad_samples
-        self._reading = PolicyReading(policy)
-        self._substitutes = policy.on_bad_sample == "substitute"
+        self._items = ItemReading(
+            self.samples, self._attempt, self._blank, seed=seed, bad_samples=bad_samples
+        )
 
     def __len__(self) -> int:
         """Number of pictures."""
@@ -69,18 +66,7 @@ class ImageDataset(Dataset[dict[str, Any]]):
 
     def __getitem__(self, item: int | tuple[int, ...]) -> dict[str, Any]:
         """The picture at an index, or (index, epoch[, copy]); what is not given is 0."""
-        index, epoch, copy = (*((item,) if isinstance(item, int) else item), 0, 0)[:3]
-        place = (self.seed, epoch, index, copy)
-        with generators_kept():
-            if self._substitutes:
-                (image, status, problem), shown = read_or_substitute(
-                    self._read, index, place=place, num_samples=len(self)
-                )
-            else:
-                (image, status, problem), shown = self._read(index, place), index
-            if image is None:
-                reseed(*place)
-                image = self.transform(_Black())
+        image, index, shown, status, problem = self._items(item_numbers(item))
         return {
             **(image if isinstance(image, Mapping) else {"image": image}),
             "label": torch.tensor(self.samples[shown].label),
@@ -89,22 +75,11 @@ class ImageDataset(Dataset[dict[str, Any]]):
             "problem": problem,
         }
 
-    def _read(self, index: int, place: tuple[int, ...]) -> Outcome[Tensor | Mapping[str, Tensor]]:
-        path, _, part = self.samples[index]
+    def _attempt(self, sample: Sample, salvage: bool) -> tuple[Tensor | Mapping[str, Tensor], str]:
+        path, _, part = sample
+        content = None if part is None else part.read()
+        picture = Picture(path, salvage=salvage, content=content, jpeg_header=jpeg_header)
+        return self.transform(picture), picture.lost
 
-        def attempt(*, salvage: bool) -> tuple[Tensor | Mapping[str, Tensor], str]:
-            reseed(*place)  # so that every try at a picture draws the same
-            content = None if part is None else part.read()
-            picture = Picture(path, salvage=salvage, content=content, jpeg_header=jpeg_header)
-            return self.transform(picture), picture.lost
-
-        return self._reading(path, attempt, file=part and part.file)
-
-
-class _Black(Picture):
-    """What the transform makes an input of the usual shape of."""
-
-    def __init__(self) -> None:
-        self.path = None
-        self._rgb = Image.new("RGB", (64, 64))
-        self.width, self.height = self._rgb.size
+    def _blank(self) -> Tensor | Mapping[str, Tensor]:
+        return self.transform(BlackPicture())

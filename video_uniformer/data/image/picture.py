@@ -69,7 +69,7 @@ class Picture:
     ) -> None:
         self.path: Path | None = path
         self._salvage = salvage
-        content = _read(path) if content is None else content
+        content = read_content(path) if content is None else content
         if not content:
             raise PictureError(f"{path}: empty, expected a picture")
         self._content = content
@@ -85,7 +85,7 @@ class Picture:
     def _open(self) -> Image.Image:
         """The file as Pillow opens it, once."""
         if self._file is None:
-            with self._told():
+            with picture_errors(self.path, salvage=self._salvage):
                 self._file = Image.open(io.BytesIO(self._content))
         return self._file
 
@@ -94,7 +94,8 @@ class Picture:
         file = self._open()
         width, height = file.size
         self._check_size(height, width)
-        with self._told():  # a PNG is decoded to its end for its orientation
+        with picture_errors(self.path, salvage=self._salvage):
+            # A PNG is decoded to its end for this.
             self._orientation = orientation_of(file)
         self._is_plain_jpeg = file.format == "JPEG" and file.mode == "RGB"
         return (width, height) if self._orientation.transposed else (height, width)
@@ -113,7 +114,7 @@ class Picture:
         """
         if self._rgb is None:
             file = self._open()
-            with self._told():
+            with picture_errors(self.path, salvage=self._salvage):
                 self._rgb = upright_rgb(file)
             if self._salvage:
                 self.lost = self._find_lost(self._rgb)
@@ -168,25 +169,49 @@ class Picture:
         is_whole = num_rows == image.height or self._orientation != UPRIGHT
         return "" if is_whole else f"of one colour below row {num_rows} of {image.height}"
 
-    @contextmanager
-    def _told(self) -> Iterator[None]:
-        """Errors with the picture's name; Pillow raises many types."""
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of odd metadata, and of sizes, which are checked here
-            before = ImageFile.LOAD_TRUNCATED_IMAGES
-            ImageFile.LOAD_TRUNCATED_IMAGES = self._salvage
-            try:
-                yield
-            except MemoryError:
-                raise
-            except Exception as error:
-                raise PictureError(f"{self.path}: {_reason(error)}") from None
-            finally:
-                ImageFile.LOAD_TRUNCATED_IMAGES = before
+
+class BlackPicture(Picture):
+    """What a transform makes an input of the usual shape of, where a picture is skipped."""
+
+    def __init__(self) -> None:
+        self.path = None
+        self._rgb = Image.new("RGB", (64, 64))
+        self.width, self.height = self._rgb.size
 
 
-def _read(path: Path) -> bytes:
-    """The content of a file; of a pipe nothing is awaited. Fewer calls than `Path.read_bytes`."""
+@contextmanager
+def picture_errors(path: Path | None, *, salvage: bool = False) -> Iterator[None]:
+    """Errors of Pillow's, which raises many types, as one with the picture's name.
+
+    Args:
+        path: The picture.
+        salvage: Let Pillow decode what there is of a file that is cut short.
+
+    Raises:
+        PictureError: Anything but the memory is wrong.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of odd metadata, and of sizes, which are checked here
+        before = ImageFile.LOAD_TRUNCATED_IMAGES
+        ImageFile.LOAD_TRUNCATED_IMAGES = salvage
+        try:
+            yield
+        except MemoryError:
+            raise
+        except Exception as error:
+            raise PictureError(f"{path}: {_reason(error)}") from None
+        finally:
+            ImageFile.LOAD_TRUNCATED_IMAGES = before
+
+
+def read_content(path: Path) -> bytes:
+    """The content of a file; of a pipe nothing is awaited.
+
+    Raises:
+        PictureError: It is no file.
+        OSError: It cannot be read.
+    """
+    # Fewer calls of the system than `Path.read_bytes`.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         status = os.fstat(descriptor)
