@@ -43,7 +43,7 @@ ONLY_IN = {
     "decord": ("data.decoding",),
     "torchcodec": ("data.decoding",),
     "webdataset": ("data.annotations.shards",),
-    "av": ("data", "collection", "demo"),
+    "av": ("data", "collection", "demo", "inference.video_writer"),
     "matplotlib": ("reports",),
     # For training: elsewhere Pillow decodes.
     "simplejpeg": ("data.image.quick_crop",),
