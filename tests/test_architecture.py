@@ -43,6 +43,8 @@ ONLY_IN = {
     "decord": ("data.decoding",),
     "torchcodec": ("data.decoding",),
     "webdataset": ("data.annotations.shards",),
+    # The evaluation of COCO; its files are read without it.
+    "pycocotools": ("training.metrics",),
     "av": ("data", "collection", "demo"),
     "matplotlib": ("reports",),
     # For training: elsewhere Pillow decodes.
