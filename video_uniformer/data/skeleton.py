@@ -154,7 +154,7 @@ def read_skeleton(path: str | Path) -> Skeleton:
             limbs=_numbered("limbs", content["limbs"], joints),
             flip_pairs=_numbered("flip_pairs", content["flip_pairs"], joints),
             upper_body=_numbered("upper_body", content.get("upper_body", ()), joints),
-            sigmas=content.get("sigmas", (DEFAULT_SIGMA,) * len(joints)),
+            sigmas=_positive(content.get("sigmas", (DEFAULT_SIGMA,) * len(joints)), len(joints)),
         )
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
