@@ -5,12 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from video_uniformer.data.annotations import Annotations
-from video_uniformer.data.image.picture import Picture
+from video_uniformer.data.image.picture import BlackPicture, Picture
 from video_uniformer.data.image.quick_crop import jpeg_header
 from video_uniformer.data.image.seeding import generators_kept, reseed
 from video_uniformer.data.policy import BadSamplePolicy
@@ -80,7 +79,7 @@ class ImageDataset(Dataset[dict[str, Any]]):
                 (image, status, problem), shown = self._read(index, place), index
             if image is None:
                 reseed(*place)
-                image = self.transform(_Black())
+                image = self.transform(BlackPicture())
         return {
             **(image if isinstance(image, Mapping) else {"image": image}),
             "label": torch.tensor(self.samples[shown].label),
@@ -99,12 +98,3 @@ class ImageDataset(Dataset[dict[str, Any]]):
             return self.transform(picture), picture.lost
 
         return self._reading(path, attempt, file=part and part.file)
-
-
-class _Black(Picture):
-    """What the transform makes an input of the usual shape of."""
-
-    def __init__(self) -> None:
-        self.path = None
-        self._rgb = Image.new("RGB", (64, 64))
-        self.width, self.height = self._rgb.size

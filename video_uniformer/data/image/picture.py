@@ -185,6 +185,16 @@ class Picture:
                 ImageFile.LOAD_TRUNCATED_IMAGES = before
 
 
+class BlackPicture(Picture):
+    """What a transform makes an input of the usual shape of, for a sample that is skipped."""
+
+    def __init__(self) -> None:
+        self.path = None
+        self._rgb = Image.new("RGB", (64, 64))
+        self._is_plain_jpeg = False
+        self.width, self.height = self._rgb.size
+
+
 def _read(path: Path) -> bytes:
     """The content of a file; of a pipe nothing is awaited. Fewer calls than `Path.read_bytes`."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
