@@ -66,6 +66,15 @@ def test_batches_and_joints_are_independent() -> None:
             assert torch.equal(score[0], scores[person, joint])
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_quarters_of_cells_survive_any_precision(dtype: torch.dtype) -> None:
+    heatmaps = torch.zeros(1, 90, 90, dtype=dtype)
+    heatmaps[0, 80, 81], heatmaps[0, 80, 82] = 1, 0.5
+    keypoints, scores = peaks(heatmaps)
+    assert keypoints.tolist() == [[81.25, 80]]
+    assert keypoints.dtype == scores.dtype == torch.float32
+
+
 def test_heatmaps_of_one_cell_have_a_peak() -> None:
     assert peaks(torch.ones(1, 1, 1))[0].tolist() == [[0, 0]]
 

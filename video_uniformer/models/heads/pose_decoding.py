@@ -37,11 +37,11 @@ def peaks(heatmaps: Tensor) -> tuple[Tensor, Tensor]:
     A peak lies a quarter of a cell towards the higher neighbour, in x and in y; not near a border.
 
     Shape:
-        (..., J, h, w) -> x and y in cells, float32 (..., J, 2), and scores (..., J). Heatmaps
+        (..., J, h, w) -> x and y in cells (..., J, 2), and scores (..., J), float32. Heatmaps
         without a value above 0 have their peak at (-1, -1).
     """
     height, width = heatmaps.shape[-2:]
-    flat = heatmaps.flatten(-2)
+    flat = heatmaps.flatten(-2).float()  # bfloat16 has no quarters of cells beyond 64
     scores, places = flat.max(-1)
     columns, rows = places % width, places // width
     # Official: the second row and column count as a border, the last but one do not.
@@ -58,7 +58,7 @@ def peaks(heatmaps: Tensor) -> tuple[Tensor, Tensor]:
 
     keypoints = torch.stack([columns + slope(1) / 4, rows + slope(width) / 4], dim=-1)
     is_found = (scores > 0).unsqueeze(-1)
-    return torch.where(is_found, keypoints, -1.0).float(), scores
+    return torch.where(is_found, keypoints, -1.0), scores
 
 
 def map_to_picture(
