@@ -136,6 +136,15 @@ def test_a_mirrored_joint_goes_with_the_other_sides_pixels(picture: Picture) -> 
         assert [value > 0.5 for value in shown] == [bool(part) for part in COLOURS[other]]
 
 
+def test_a_joint_that_is_not_labelled_is_the_other_ones_in_the_mirror() -> None:
+    sample = person()
+    assert sample.keypoints is not None
+    keypoints = tuple((x, y, 0 if n == 1 else 2) for n, (x, y, _) in enumerate(sample.keypoints))
+    transform = person_train_transform(SPEC, FIVE, **{**PLAIN, "flip_prob": 1})
+    entries = transform(BlackPicture(), sample._replace(keypoints=keypoints))
+    assert entries["weights"].tolist() == [1, 1, 0, 1, 1]
+
+
 def test_a_mirrored_input_is_the_mirror_image(picture: Picture) -> None:
     # 160 wide: the person's centre, 80, comes to 79; the crop's is at 32 of columns 0 to 63.
     plain = person_train_transform(SPEC, FIVE, **PLAIN)(picture, person())

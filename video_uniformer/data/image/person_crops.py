@@ -112,9 +112,10 @@ def warp(pixels: Pixels, matrix: Tensor, *, height: int, width: int) -> Tensor:
     Shape:
         uint8 (3, height, width).
     """
-    rows, columns = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
-    places = map_points(torch.stack([columns, rows], dim=2), inverse(matrix))  # (height, width, 2)
-    low, high = places.amin((0, 1)).floor().tolist(), places.amax((0, 1)).ceil().tolist()
+    back = inverse(matrix)
+    corners = torch.tensor([(x, y) for x in (0, width - 1) for y in (0, height - 1)])
+    places = map_points(corners, back)
+    low, high = places.amin(0).floor().tolist(), places.amax(0).ceil().tolist()
     left, top = (int(max(0, value)) for value in low)
     right, bottom = int(min(pixels.shape[1] - 1, high[0])), int(min(pixels.shape[0] - 1, high[1]))
     if right < left or bottom < top:
@@ -122,7 +123,9 @@ def warp(pixels: Pixels, matrix: Tensor, *, height: int, width: int) -> Tensor:
     # Only what is needed becomes floating point; a black border gives every window two pixels.
     window = torch.from_numpy(pixels[top : bottom + 1, left : right + 1].astype(np.float32))
     window = F.pad(window.permute(2, 0, 1), (1, 1, 1, 1))
-    sides = torch.tensor([right - left + 2, bottom - top + 2])  # of the window, less one
-    grid = 2 * (places - torch.tensor([left - 1, top - 1])) / sides - 1
+    first = torch.tensor([[0, 0, left - 1], [0, 0, top - 1]])  # pixel of the window
+    to_grid = (back - first) * (2 / torch.tensor([[right - left + 2.0], [bottom - top + 2]]))
+    columns, rows = torch.arange(width), torch.arange(height)[:, None]
+    grid = torch.stack([a * columns + b * rows + c - 1 for a, b, c in to_grid], dim=2)
     crop = F.grid_sample(window[None], grid[None].float(), align_corners=True)
     return crop[0].round().to(torch.uint8)
