@@ -6,19 +6,26 @@ import json
 import math
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from drawn_persons import FIVE, coco, person, write
+from drawn_persons import FIVE, coco, draw, person, write
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 from ranks import launch_ranks
 from torch import Tensor
+from torch.utils.data import DataLoader
 
+from video_uniformer.clip import PersonSpec
+from video_uniformer.data.annotations import read_coco_keypoints
+from video_uniformer.data.image.person_dataset import PersonDataset
+from video_uniformer.data.image.person_transforms import person_eval_transform
 from video_uniformer.data.skeleton import COCO_PERSON
+from video_uniformer.models.heads.pose_decoding import map_to_picture, peaks
 from video_uniformer.outcomes import SKIPPED
 from video_uniformer.training.metrics.keypoints import (
     STATISTICS,
@@ -168,6 +175,26 @@ def test_perfect_persons_score_one(annotations: Path) -> None:
     assert {
         name: value for name, value in summary.items() if not math.isnan(value)
     } == dict.fromkeys(("AP", "AP50", "AP75", "APM", "AR", "AR50", "AR75", "ARM"), 1.0)
+
+
+def test_the_targets_themselves_score_one_when_decoded(annotations: Path, tmp_path: Path) -> None:
+    draw(tmp_path, (1, 2))
+    read = partial(read_coco_keypoints, annotations, skeleton=FIVE)
+    data = PersonDataset(read, root=tmp_path, transform=person_eval_transform(PersonSpec(), FIVE))
+    metric = KeypointEvaluation(annotations, FIVE)
+    for found in DataLoader(data, batch_size=3):
+        cells, scores = peaks(found["heatmaps"])
+        metric.update(
+            found["image_index"],
+            image_id=found["image_id"],
+            keypoints=map_to_picture(cells, found["center"], found["scale"], height=64, width=48),
+            scores=scores,
+            box_score=found["score"],
+            scale=found["scale"],
+            status=found["status"],
+            problem=found["problem"],
+        )
+    assert metric.summary()["AP"] == 1
 
 
 def test_persons_far_off_score_nothing(annotations: Path) -> None:

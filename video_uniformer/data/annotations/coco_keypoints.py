@@ -57,11 +57,11 @@ class PersonAnnotations(NamedTuple):
 def read_coco_keypoints(
     path: Path | str,
     images: Path | str = ".",
-    *,
-    root: Path | str,
-    skeleton: Skeleton = COCO_PERSON,
     boxes: Path | str | None = None,
     min_box_score: float = 0.0,
+    skeleton: Skeleton = COCO_PERSON,
+    *,
+    root: Path | str,
     class_names: Sequence[str] | None = None,
 ) -> PersonAnnotations:
     """Read a COCO file of key points, such as `annotations/person_keypoints_train2017.json`.
@@ -73,10 +73,10 @@ def read_coco_keypoints(
     Args:
         path: The annotations, JSON; looked for below `root`, then as given.
         images: Folder of the pictures, relative to `root`.
-        root: Folder of the data set.
-        skeleton: The joints, in the order of the file.
         boxes: Detected boxes in COCO's results format, for a test; looked for as `path`.
         min_box_score: Boxes of lower scores are not taken.
+        skeleton: The joints, in the order of the file.
+        root: Folder of the data set.
         class_names: The joints' names, where they are known beforehand: those of `skeleton`.
 
     Raises:
