@@ -95,12 +95,17 @@ def read_coco_keypoints(
     else:
         file = find_list(boxes, root)
         samples = list(_detected(file, content, folder, min_box_score, left_out))
+    _tell(file, left_out, is_empty=not samples)
+    return PersonAnnotations(samples, names)
+
+
+def _tell(file: Path, left_out: Counter[str], *, is_empty: bool) -> None:
+    """Say in one line who was left out; refuse a list of which nobody is left."""
     counts = ", ".join(f"{reason} ({count})" for reason, count in left_out.items())
-    if not samples:
+    if is_empty:
         raise ValueError(f"{file}: no persons, expected some; left out: {counts or 'none'}")
     if left_out:
         _logger.warning("%s: left out: %s", show_name(str(file)), counts)
-    return PersonAnnotations(samples, names)
 
 
 def _annotated(

@@ -90,21 +90,20 @@ def person_train_transform(
     Raises:
         ValueError: An argument is out of range.
     """
-    probs = {
-        "flip_prob": flip_prob,
-        "half_body_prob": half_body_prob,
-        "rotation_prob": rotation_prob,
-        "jitter_prob": jitter_prob,
-    }
-    for name, prob in probs.items():
+    draws = _Draws(flip_prob, half_body_prob, scale_factor, rotation, rotation_prob, jitter_prob)
+    _check(draws)
+    return partial(_train_view, spec=spec, skeleton=skeleton, draws=draws)
+
+
+def _check(draws: _Draws) -> None:
+    for name in ("flip_prob", "half_body_prob", "rotation_prob", "jitter_prob"):
+        prob = getattr(draws, name)
         if not 0 <= prob <= 1:
             raise ValueError(f"{name} is {prob!r}, expected 0 to 1")
-    if not 0 <= scale_factor < 1:
-        raise ValueError(f"scale_factor is {scale_factor!r}, expected 0 up to below 1")
-    if not rotation >= 0:
-        raise ValueError(f"rotation is {rotation!r}, expected degrees >= 0")
-    draws = _Draws(flip_prob, half_body_prob, scale_factor, rotation, rotation_prob, jitter_prob)
-    return partial(_train_view, spec=spec, skeleton=skeleton, draws=draws)
+    if not 0 <= draws.scale_factor < 1:
+        raise ValueError(f"scale_factor is {draws.scale_factor!r}, expected 0 up to below 1")
+    if not draws.rotation >= 0:
+        raise ValueError(f"rotation is {draws.rotation!r}, expected degrees >= 0")
 
 
 def person_eval_transform(spec: PersonSpec, skeleton: Skeleton) -> PersonTransform:
