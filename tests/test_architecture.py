@@ -44,6 +44,8 @@ ONLY_IN = {
     "torchcodec": ("data.decoding",),
     "webdataset": ("data.annotations.shards",),
     "av": ("data", "collection", "demo", "inference.video_writer"),
+    # The evaluation of COCO; its files are read without it.
+    "pycocotools": ("training.metrics",),
     "matplotlib": ("reports",),
     # For training: elsewhere Pillow decodes.
     "simplejpeg": ("data.image.quick_crop",),

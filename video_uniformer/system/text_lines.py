@@ -74,14 +74,19 @@ def read_lines(file: Path) -> list[Line]:
     return [Line(str(file), number, text) for number, text in enumerate(texts, 1) if text]
 
 
-def read_json(file: Path) -> Any:
-    """Read a JSON file, its objects as lists of (key, value) so that repeated keys stay visible.
+def read_json(file: Path, *, keep_repeated: bool = True) -> Any:
+    """Read a JSON file.
+
+    Args:
+        file: Which is read.
+        keep_repeated: Give objects as lists of (key, value), so that repeated keys stay visible;
+            else as dicts, which hold the last of them.
 
     Raises:
         ValueError: The file is not JSON text.
     """
     try:
-        return json.loads(_read_text(file), object_pairs_hook=list)
+        return json.loads(_read_text(file), object_pairs_hook=list if keep_repeated else None)
     except json.JSONDecodeError as error:
         raise ValueError(
             f"{file}, line {error.lineno}, column {error.colno}: not JSON: {error.msg}"

@@ -6,6 +6,11 @@ they are known beforehand. An annotation file that is itself relative is looked 
 `root`, and if it is not there, as given. Whether a sample exists is found out when it is opened.
 """
 
+from video_uniformer.data.annotations.coco_keypoints import (
+    PersonAnnotations,
+    PersonSample,
+    read_coco_keypoints,
+)
 from video_uniformer.data.annotations.folders import read_folders, read_split_folders
 from video_uniformer.data.annotations.image_folders import read_image_folders, read_split_images
 from video_uniformer.data.annotations.imagenet import read_imagenet
@@ -31,9 +36,12 @@ __all__ = [
     "Annotations",
     "MaskAnnotations",
     "MaskSample",
+    "PersonAnnotations",
+    "PersonSample",
     "Sample",
     "read_ade20k",
     "read_class_names",
+    "read_coco_keypoints",
     "read_folders",
     "read_frame_list",
     "read_hmdb51",

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from video_uniformer.clip import ImageSpec, SceneSpec
+from video_uniformer.clip import ImageSpec, InputSpec
 from video_uniformer.data.image.picture import Box, Picture
 
 _LONG = 16  # times the shorter side; scaled as a whole, a line of pixels would be gigabytes
@@ -86,7 +86,7 @@ def planes(image: Image.Image, spec: ImageSpec) -> Tensor:
 
 
 @cache
-def factors_and_offsets(spec: ImageSpec | SceneSpec) -> tuple[Tensor, Tensor]:
+def factors_and_offsets(spec: InputSpec) -> tuple[Tensor, Tensor]:
     """(3, 1, 1) each: what 0-255 is multiplied by, and what is added then."""
     mean, std = (torch.tensor(v, dtype=torch.float64)[:, None, None] for v in (spec.mean, spec.std))
     return (1 / (255 * std)).float(), (-mean / std).float()

@@ -76,6 +76,15 @@ class ScoreTable(NamedTuple):
         return {"loss": loss.round(decimals=4).float(), **accuracy}
 
 
+def first_of_each(sample_index: Tensor) -> tuple[Tensor, Tensor]:
+    """The different ones of (N,) indices, sorted, and where each stands first."""
+    unique, inverse = torch.unique(sample_index, return_inverse=True)  # sorted
+    first = torch.full_like(unique, len(sample_index)).scatter_reduce(
+        0, inverse, torch.arange(len(sample_index), device=unique.device), "amin"
+    )
+    return unique, first
+
+
 class SampleScores(Metric):
     """Collect the scores of samples over batches and processes into a `ScoreTable`.
 
@@ -141,9 +150,6 @@ class SampleScores(Metric):
     def compute(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """The columns of `table` but the last, with a shape of () for one sample."""
         sample_index, *others = (dim_zero_cat(getattr(self, name)) for name in _COLUMNS)
-        unique, inverse = torch.unique(sample_index, return_inverse=True)  # sorted
-        first = torch.full_like(unique, len(sample_index)).scatter_reduce(
-            0, inverse, torch.arange(len(sample_index), device=unique.device), "amin"
-        )
+        unique, first = first_of_each(sample_index)
         label, scores, status = (column[first] for column in others)
         return unique, label, scores, status
