@@ -50,23 +50,26 @@ def scaled(picture: Tensor, spec: SceneSpec, *, ratio: float = 1.0) -> Tensor:
     if min(sides) < 1:
         raise ValueError(f"ratio is {ratio}, expected sides of at least 1 pixel, got {sides}")
     height, width = rescaled_size(picture.shape[1], picture.shape[2], *sides)
-    resized = _resized(picture, height, width)
+    smaller = resized(picture, height, width)
     # Official: align_resize.py scales the scaled picture once more; once in all would be natural.
-    return _resized(resized, _rounded_up(height, spec.multiple), _rounded_up(width, spec.multiple))
+    return resized(smaller, _rounded_up(height, spec.multiple), _rounded_up(width, spec.multiple))
 
 
 def _rounded_up(side: int, multiple: int) -> int:
     return -(-side // multiple) * multiple
 
 
-def _resized(picture: Tensor, height: int, width: int) -> Tensor:
-    """As OpenCV resizes, up to one grey level: bilinear, and not smoothed before it shrinks."""
+def resized(picture: Tensor, height: int, width: int) -> Tensor:
+    """A picture, uint8 (3, H, W), at another size.
+
+    As OpenCV resizes, up to one grey level: bilinear, and not smoothed before it shrinks.
+    """
     if picture.shape[1:] == (height, width):
         return picture
-    resized = torch.empty(len(picture), height, width, dtype=torch.uint8, device=picture.device)
+    planes = torch.empty(len(picture), height, width, dtype=torch.uint8, device=picture.device)
     # Of bytes PyTorch rounds the rows before it goes down the columns, OpenCV only at the end. One
     # colour after the other, since floats take four times the memory.
-    for plane, target in zip(picture, resized, strict=True):
+    for plane, target in zip(picture, planes, strict=True):
         values = F.interpolate(plane[None, None].float(), (height, width), mode="bilinear")
         target.copy_(values[0, 0].round_())
-    return resized
+    return planes

@@ -16,12 +16,8 @@ from video_uniformer.data.image.masks import IGNORED, Labels
 from video_uniformer.data.image.picture import Box, Picture
 from video_uniformer.data.image.quick_crop import decode_jpeg
 from video_uniformer.data.image.scene_colours import distorted
-from video_uniformer.data.image.scene_transforms import (
-    SceneTransform,
-    normalised_scene,
-    rescaled_size,
-    resized_image,
-)
+from video_uniformer.data.image.scene_scaling import rescaled_size, resized
+from video_uniformer.data.image.scene_transforms import SceneTransform, normalised_scene
 
 _NUM_REDRAWS = 10
 
@@ -131,7 +127,7 @@ def _train_scene(
     sides = int(spec.long_side * factor), int(spec.short_side * factor)
     size = rescaled_size(picture.height, picture.width, *sides)
     pixels = picture.pixels(decode_jpeg, least_height=picture.height, least_width=picture.width)
-    image = resized_image(torch.from_numpy(pixels).permute(2, 0, 1), *size)
+    image = resized(torch.from_numpy(pixels).permute(2, 0, 1), *size)
     labels = resized_mask(torch.from_numpy(mask), *size)
     box = draw_crop(labels, spec.crop_size, max_class_share)
     image, labels = crop(image, box), crop(labels, box)

@@ -1,56 +1,20 @@
-"""Pictures and masks to what a segmentation network sees: the test pipeline, and its arithmetic.
-
-Torch resizes, as OpenCV does in the original up to one grey level: bilinear, without antialiasing.
-"""
+"""Pictures and masks to what a segmentation network sees: the test pipeline."""
 
 from collections.abc import Callable
 from functools import partial
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from video_uniformer.clip import SceneSpec
 from video_uniformer.data.image.masks import Labels
 from video_uniformer.data.image.picture import Picture
+from video_uniformer.data.image.scene_scaling import scaled
 from video_uniformer.data.image.transforms import factors_and_offsets
 
 SceneTransform = Callable[[Picture, Labels], dict[str, Tensor]]
 """From a picture and its mask to `image`, float32 (3, h, w), and `mask`, int64 (H, W)."""
-
-
-def rescaled_size(height: int, width: int, long_side: int, short_side: int) -> tuple[int, int]:
-    """The size of a picture, aspect kept, that just fits into two sides.
-
-    Source: mmcv's `rescale_size`; a side that would vanish is 1 here.
-
-    Args:
-        height: Of the picture, pixels.
-        width: Likewise.
-        long_side: The most of its longer side.
-        short_side: The most of its shorter side.
-
-    Returns:
-        Height and width, each to the nearest pixel.
-    """
-    scale = min(long_side / max(height, width), short_side / min(height, width))
-    return max(1, int(height * scale + 0.5)), max(1, int(width * scale + 0.5))
-
-
-def aligned_size(height: int, width: int, multiple: int) -> tuple[int, int]:
-    """A height and a width, each made up to a multiple.
-
-    Source: official `semantic_segmentation/fpn_seg`, `AlignResize`.
-    """
-    return -(-height // multiple) * multiple, -(-width // multiple) * multiple
-
-
-def resized_image(image: Tensor, height: int, width: int) -> Tensor:
-    """A picture, uint8 (3, H, W), at another size: bilinear, without antialiasing."""
-    if image.shape[1:] == (height, width):
-        return image
-    return F.interpolate(image[None], (height, width), mode="bilinear")[0]
 
 
 def normalised_scene(image: Tensor, spec: SceneSpec) -> Tensor:
@@ -78,10 +42,8 @@ def scene_input(picture: Picture, spec: SceneSpec) -> Tensor:
     Raises:
         PictureError: It is damaged.
     """
-    size = rescaled_size(picture.height, picture.width, spec.long_side, spec.short_side)
-    image = resized_image(torch.from_numpy(np.array(picture.rgb())).permute(2, 0, 1), *size)
-    image = resized_image(image, *aligned_size(*size, spec.multiple))
-    return normalised_scene(image, spec)
+    pixels = torch.from_numpy(np.array(picture.rgb())).permute(2, 0, 1)
+    return normalised_scene(scaled(pixels, spec), spec)
 
 
 def segmentation_eval_transform(spec: SceneSpec) -> SceneTransform:
