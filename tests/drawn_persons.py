@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from video_uniformer.data.skeleton import Skeleton
+from video_uniformer.skeleton import Skeleton
 
 # A nose, two hands and two feet.
 FIVE = Skeleton(

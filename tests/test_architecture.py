@@ -23,7 +23,7 @@ FLOORS = (
     ("inference", "export", "training", "collection", "demo"),
     ("weights", "data"),
     ("models",),
-    ("clip", "description", "outcomes", "labels", "system", "_compat"),
+    ("clip", "description", "outcomes", "skeleton", "labels", "system", "_compat"),
 )
 
 # Library -> the only parts of the package that may import it.

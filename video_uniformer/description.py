@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, TypedDict, cast
 
 from video_uniformer.clip import ClipSpec, ImageSpec, InputSpec, PersonSpec, SceneSpec
+from video_uniformer.skeleton import Skeleton
 
 KEY, OLD_KEY = "description", "classifier"
 FUSIONS = ("logits", "probabilities")
@@ -73,6 +74,7 @@ class Description:
         class_names: K names in the order of its outputs: of classes, or of joints.
         fusion: How the views of a sample are averaged: "logits" or "probabilities".
         source: Where its weights come from: the name of a release, a file, an address.
+        skeleton: What the joints of a pose network are, in the order of its heatmaps.
 
     Raises:
         ValueError: `fusion` is another word.
@@ -84,6 +86,7 @@ class Description:
     class_names: tuple[str, ...] | None = None
     fusion: Literal["logits", "probabilities"] | None = None
     source: str | None = None
+    skeleton: Skeleton | None = None
 
     def __post_init__(self) -> None:
         if self.fusion is not None:
@@ -165,6 +168,7 @@ def read_description(said: Mapping[str, object], origin: str) -> Description:
             class_names=tuple(names) if names else None,
             fusion=None if fusion is None else check_fusion(fusion),
             source=_expect(said, "source", str, "word", origin),
+            skeleton=_read_skeleton(said, origin),
         )
     except TypeError as error:  # a field that the input does not have, or lacks
         raise ValueError(f"{origin} says of itself what its input cannot be: {error}") from None
@@ -179,6 +183,11 @@ def _read_input(said: Mapping[str, object], origin: str) -> InputSpec | None:
     kinds = {"num_frames": ClipSpec, "short_side": SceneSpec, "sigma": PersonSpec}
     kind = next((kind for mark, kind in kinds.items() if mark in values), ImageSpec)
     return cast(InputSpec, kind(**values))
+
+
+def _read_skeleton(said: Mapping[str, object], origin: str) -> Skeleton | None:
+    values = _expect(said, "skeleton", dict, "dict", origin)
+    return Skeleton(**values) if values else None
 
 
 def _expect(
@@ -210,6 +219,7 @@ def plain_values(description: Description) -> dict[str, object]:
         "class_names": _plain(description.class_names),
         "fusion": description.fusion,
         "source": description.source,
+        "skeleton": None if description.skeleton is None else _plain(asdict(description.skeleton)),
     }
     return {name: value for name, value in values.items() if value not in (None, {})}
 

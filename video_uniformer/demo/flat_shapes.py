@@ -8,9 +8,11 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from video_uniformer.skeleton import SHAPES
+
 # Also the values of masks; 0 is the photograph.
 CLASS_NAMES = ("background", "square", "triangle", "disc")
-JOINT_NAMES = ("top", "right", "bottom", "left")
+JOINT_NAMES = SHAPES.joints
 SQUARE, TRIANGLE, DISC = 1, 2, 3
 LEAST_SEEN = 0.4  # of a shape's area; what is hidden more than that is not drawn
 _MOST_SHAPES, _TRIES = 4, 20
@@ -228,7 +230,7 @@ def _random_shape(size: int, random: np.random.Generator) -> Shape:
         label,
         x,
         y,
-        size=float(random.uniform(0.1, 0.26)) * size,
+        size=float(random.uniform(0.17, 0.3)) * size,
         angle=0.0 if label == DISC else turn,  # of a disc no turn can be seen
         colour=(red, green, blue),
     )

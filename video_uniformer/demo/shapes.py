@@ -22,13 +22,11 @@ from video_uniformer.demo.flat_shapes import (
     trace,
 )
 from video_uniformer.demo.motions import load_photos
+from video_uniformer.skeleton import SHAPES
 
 # Names of the photographs' splits -> of the folders, which are ADE20K's.
 SPLITS = {"train": "training", "val": "validation"}
 EMPTY_EVERY = 10  # the tenth picture of a split, the twentieth, ... shows no shape
-SIGMA = 0.05  # of each joint, for the object keypoint similarity
-LIMBS = (("top", "right"), ("right", "bottom"), ("bottom", "left"), ("left", "top"))
-FLIP_PAIRS = (("right", "left"),)
 _LEAST_SIZE = 32
 
 
@@ -123,15 +121,15 @@ def _parameter_text(parameters: dict[str, int]) -> str:
 def _skeleton() -> str:
     """The joints as YAML, which JSON's lists are."""
 
-    def pairs(names: tuple[tuple[str, str], ...]) -> str:
-        return f"[{', '.join(f'[{first}, {second}]' for first, second in names)}]"
+    def pairs(joints: tuple[tuple[int, int], ...]) -> str:
+        named = [f"[{JOINT_NAMES[first]}, {JOINT_NAMES[second]}]" for first, second in joints]
+        return f"[{', '.join(named)}]"
 
-    sigmas = ", ".join([str(SIGMA)] * len(JOINT_NAMES))
     return (
         f"joints: [{', '.join(JOINT_NAMES)}]\n"
-        f"limbs: {pairs(LIMBS)}\n"
-        f"flip_pairs: {pairs(FLIP_PAIRS)}\n"
-        f"sigmas: [{sigmas}]\n"
+        f"limbs: {pairs(SHAPES.limbs)}\n"
+        f"flip_pairs: {pairs(SHAPES.flip_pairs)}\n"
+        f"sigmas: [{', '.join(map(str, SHAPES.sigmas))}]\n"
     )
 
 
@@ -155,7 +153,7 @@ def _write_split(root: Path, split: str, parameters: dict[str, int]) -> None:
     categories = [{"id": n, "name": name} for n, name in enumerate(CLASS_NAMES) if n]
     instances = _instances(drawings)
     _write_coco(root / f"instances_{folder}.json", size, len(drawings), categories, instances)
-    places = [JOINT_NAMES.index(name) + 1 for limb in LIMBS for name in limb]
+    places = [joint + 1 for limb in SHAPES.limbs for joint in limb]
     person: dict[str, Any] = {
         "id": 1,
         "name": "person",

@@ -13,7 +13,7 @@ from video_uniformer.data.annotations.coco_keypoints import (
     read_coco_keypoints,
 )
 from video_uniformer.data.annotations.coco_persons import CocoPicture
-from video_uniformer.data.skeleton import COCO_PERSON
+from video_uniformer.skeleton import COCO_PERSON
 
 
 def read(folder: Path, content: object, **options: Any) -> PersonAnnotations:

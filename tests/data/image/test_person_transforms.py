@@ -21,7 +21,7 @@ from video_uniformer.data.image.person_transforms import (
 )
 from video_uniformer.data.image.picture import BlackPicture, Picture
 from video_uniformer.data.image.seeding import generators_kept, reseed
-from video_uniformer.data.skeleton import COCO_PERSON, Skeleton
+from video_uniformer.skeleton import COCO_PERSON, Skeleton
 
 SPEC = PersonSpec(64, 64, sigma=1, mean=(0, 0, 0), std=(1, 1, 1))
 PLAIN = {

@@ -24,11 +24,11 @@ from video_uniformer.clip import PersonSpec
 from video_uniformer.data.annotations import read_coco_keypoints
 from video_uniformer.data.image.person_dataset import PersonDataset
 from video_uniformer.data.image.person_transforms import person_eval_transform
-from video_uniformer.data.skeleton import COCO_PERSON
 from video_uniformer.models.heads.pose_decoding import map_to_picture, peaks
 from video_uniformer.outcomes import SKIPPED
+from video_uniformer.skeleton import COCO_PERSON
+from video_uniformer.training.metrics.coco_comparison import STATISTICS
 from video_uniformer.training.metrics.keypoints import (
-    STATISTICS,
     KeypointEvaluation,
     keypoint_similarities,
     oks_nms,

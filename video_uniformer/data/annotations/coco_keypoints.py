@@ -13,7 +13,7 @@ from video_uniformer.data.annotations.coco_persons import (
     read_coco_boxes,
     read_coco_persons,
 )
-from video_uniformer.data.skeleton import COCO_PERSON, Skeleton
+from video_uniformer.skeleton import COCO_PERSON, Skeleton
 from video_uniformer.system.printable import show_name
 from video_uniformer.system.text_lines import find_list
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from video_uniformer.data.skeleton import Skeleton
+from video_uniformer.skeleton import Skeleton
 from video_uniformer.system.text_lines import read_json
 
 Box = tuple[float, float, float, float]

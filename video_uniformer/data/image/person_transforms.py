@@ -28,7 +28,7 @@ from video_uniformer.data.image.picture import Picture
 from video_uniformer.data.image.quick_crop import decode_jpeg
 from video_uniformer.data.image.transforms import factors_and_offsets
 from video_uniformer.data.policy_reading import spread_seed
-from video_uniformer.data.skeleton import Skeleton
+from video_uniformer.skeleton import Skeleton
 
 PersonTransform = Callable[[Picture, PersonSample], Mapping[str, Tensor]]
 """From one person of a picture to the entries of its sample."""

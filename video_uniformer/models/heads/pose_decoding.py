@@ -5,7 +5,7 @@ Source: mmpose 0.16, `top_down_eval.py` (`keypoints_from_heatmaps`, default post
 (`shift_heatmap`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -79,3 +79,33 @@ def map_to_picture(
     cells = torch.tensor([width, height], device=keypoints.device)
     corners = centers - scales / 2
     return keypoints * (scales / cells).unsqueeze(1) + corners.unsqueeze(1)
+
+
+def find_joints(
+    network: Callable[[Tensor], Tensor],
+    images: Tensor,
+    centers: Tensor,
+    scales: Tensor,
+    *,
+    flip_pairs: Sequence[tuple[int, int]] | None,
+) -> tuple[Tensor, Tensor]:
+    """The joints of persons in the pictures that they were cut from.
+
+    Official: mmpose 0.16 `TopDown.forward_test`, with the configured flip test.
+
+    Args:
+        network: Gives heatmaps of images.
+        images: Of the crops.
+        centers: As in `map_to_picture`.
+        scales: As there.
+        flip_pairs: As in `flip_back`, to see every crop mirrored too; None sees it once.
+
+    Shape:
+        (B, 3, H, W), (B, 2) and (B, 2) -> x and y (B, J, 2), pixels, and scores (B, J).
+    """
+    heatmaps = network(images)
+    if flip_pairs is not None:
+        heatmaps = (heatmaps + flip_back(network(images.flip(-1)), flip_pairs)) / 2
+    cells, scores = peaks(heatmaps)
+    height, width = heatmaps.shape[-2:]
+    return map_to_picture(cells, centers, scales, height=height, width=width), scores

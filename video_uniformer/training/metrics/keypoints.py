@@ -4,12 +4,10 @@ Persons are scored and thinned out as in mmpose 0.16, `topdown_coco_dataset.py` 
 `core/post_processing/nms.py`; pycocotools then compares them.
 """
 
-import contextlib
-import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -17,16 +15,13 @@ from torchmetrics import Metric
 from torchmetrics.utilities.data import dim_zero_cat
 
 from video_uniformer.data.annotations.coco_persons import CocoPersons, read_coco_persons
-from video_uniformer.data.skeleton import Skeleton
 from video_uniformer.outcomes import SKIPPED
+from video_uniformer.skeleton import Skeleton
 from video_uniformer.system.atomic import replacing
 from video_uniformer.training.callbacks.bad_samples import gather_items
+from video_uniformer.training.metrics.coco_comparison import compare
 from video_uniformer.training.metrics.scores import first_of_each
 
-if TYPE_CHECKING:
-    from pycocotools.coco import COCO
-
-STATISTICS = ("AP", "AP50", "AP75", "APM", "APL", "AR", "AR50", "AR75", "ARM", "ARL")
 _COLUMNS = ("sample_index", "image_id", "keypoints", "score", "area", "status")
 _SHOWN_SCORE = 0.2  # of joints that count for a person's score
 
@@ -110,6 +105,28 @@ class FoundPersons(NamedTuple):
     area: Tensor
     status: Tensor
     problem: tuple[str, ...]
+
+
+class KeypointTable(NamedTuple):
+    """What an evaluation found.
+
+    Attributes:
+        persons: One row per sample that was met.
+        statistics: COCO's numbers by name, `STATISTICS`.
+    """
+
+    persons: FoundPersons
+    statistics: dict[str, float]
+
+    @property
+    def num_evaluated(self) -> int:
+        """How many persons were not skipped."""
+        return int((self.persons.status != SKIPPED).sum())
+
+    def summary(self) -> dict[str, Tensor]:
+        """COCO's numbers, 0 to 1, in small letters, but those of sizes that nobody has."""
+        known = {name: value for name, value in self.statistics.items() if value == value}
+        return {name.lower(): torch.tensor(value) for name, value in known.items()}
 
 
 class KeypointEvaluation(Metric):
@@ -207,6 +224,16 @@ class KeypointEvaluation(Metric):
         texts = tuple(problems.get(index, "") for index in sample_index.tolist())
         return FoundPersons(sample_index, image_id, keypoints, score, area, status, texts)
 
+    def table(self) -> "KeypointTable":
+        """What `summary` says, and of whom; all processes have to ask, and get the same.
+
+        Raises:
+            OSError: As of `summary`, and so are those that follow.
+            ValueError: As there.
+            ModuleNotFoundError: As there.
+        """
+        return KeypointTable(self.persons(), self.summary())
+
     def summary(self, results: str | Path | None = None) -> dict[str, float]:
         """COCO's ten numbers, `STATISTICS`, 0 to 1; NaN where nobody of a size is annotated.
 
@@ -236,7 +263,7 @@ class KeypointEvaluation(Metric):
                 temporary.write_text(json.dumps(entries))
         left_out = set(persons.image_id[is_skipped].tolist())
         image_ids = [number for number in content.pictures if number not in left_out]
-        return _compare(content, entries, image_ids, self._skeleton.sigmas)
+        return compare(content, entries, image_ids, self._skeleton.sigmas)
 
     def _annotated(self, persons: FoundPersons) -> CocoPersons:
         """The annotations, which have to have every person's picture."""
@@ -271,61 +298,3 @@ class KeypointEvaluation(Metric):
                     }
                 )
         return entries
-
-
-def _compare(
-    content: CocoPersons,
-    entries: Sequence[Mapping[str, object]],
-    image_ids: Sequence[int],
-    sigmas: Sequence[float],
-) -> dict[str, float]:
-    """What pycocotools says of results, without what it prints."""
-    try:
-        from pycocotools.cocoeval import COCOeval
-    except ModuleNotFoundError:
-        raise ModuleNotFoundError(
-            "pycocotools is not installed, expected it for the evaluation of key points: "
-            "pip install 'video-uniformer[dense]'",
-            name="pycocotools",
-        ) from None
-    with contextlib.redirect_stdout(io.StringIO()):
-        annotated = _indexed(content)
-        found = annotated.loadRes([dict(entry) for entry in entries])
-        evaluation = COCOeval(annotated, found, "keypoints")
-        evaluation.params.imgIds = sorted(image_ids)
-        evaluation.params.kpt_oks_sigmas = torch.tensor(sigmas, dtype=torch.float64).numpy()
-        evaluation.evaluate()
-        evaluation.accumulate()
-        evaluation.summarize()
-    values = [float(value) for value in evaluation.stats]
-    numbers = (value if value >= 0 else float("nan") for value in values)
-    return dict(zip(STATISTICS, numbers, strict=True))
-
-
-def _indexed(content: CocoPersons) -> "COCO":
-    """The annotations as pycocotools has them, with the counts that a file may lack."""
-    from pycocotools.coco import COCO
-
-    annotated = COCO()
-    annotated.dataset = {
-        "images": [
-            {"id": number, "file_name": name, "width": width, "height": height}
-            for number, (name, width, height) in content.pictures.items()
-        ],
-        "categories": [{"id": content.category_id, "name": "person"}],
-        "annotations": [
-            {
-                "id": number,  # from 1: pycocotools takes a match with 0 for none
-                "image_id": person.image_id,
-                "category_id": content.category_id,
-                "bbox": list(person.box),
-                "area": person.area,
-                "iscrowd": int(person.is_crowd),
-                "keypoints": [value for joint in person.keypoints for value in joint],
-                "num_keypoints": person.num_labelled,
-            }
-            for number, person in enumerate(content.persons, 1)
-        ],
-    }
-    annotated.createIndex()
-    return annotated

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pycocotools.cocoeval import Params
 
-from video_uniformer.data.skeleton import COCO_PERSON, DEFAULT_SIGMA, Skeleton, read_skeleton
+from video_uniformer.skeleton import COCO_PERSON, DEFAULT_SIGMA, Skeleton, read_skeleton
 
 THREE = Skeleton(
     joints=("nose", "left_ear", "right_ear"),

@@ -125,6 +125,18 @@ COCO_PERSON = Skeleton(
 `Params.setKpParams` (sigmas) and mmpose 0.16 `topdown_coco_dataset.py` (pairs, upper body)."""
 
 
+SHAPES = Skeleton(
+    joints=("top", "right", "bottom", "left"),
+    limbs=((0, 1), (1, 2), (2, 3), (3, 0)),
+    flip_pairs=((1, 3),),
+    upper_body=(),
+    sigmas=(0.05,) * 4,
+)
+"""The joints of the squares, triangles and discs that `demo.shapes` draws."""
+
+SKELETONS = {"coco_person": COCO_PERSON, "shapes": SHAPES}
+
+
 def read_skeleton(path: str | Path) -> Skeleton:
     """Read a skeleton from a YAML file with the keys of `Skeleton`.
 
@@ -190,3 +202,30 @@ def _number(name: str, joint: object, joints: tuple[str, ...]) -> object:
         hint = did_you_mean(joint, joints)
         raise ValueError(f"{name} holds {joint!r}, expected a name of joints{hint}")
     return joints.index(joint)
+
+
+def find_skeleton(source: str | Path) -> Skeleton:
+    """The skeleton of a name, one of `SKELETONS`, or of a YAML file.
+
+    Args:
+        source: The name or the file.
+
+    Raises:
+        OSError: The file cannot be read.
+        ValueError: As of `read_skeleton`.
+    """
+    return SKELETONS[str(source)] if str(source) in SKELETONS else read_skeleton(source)
+
+
+def read_joint_names(source: str | Path, *, root: str | Path) -> list[str]:
+    """The joints of `find_skeleton`, for data modules.
+
+    Args:
+        source: As there.
+        root: Folder of the data; the name of a file does not start there.
+
+    Raises:
+        OSError: As there.
+        ValueError: As there.
+    """
+    return list(find_skeleton(source).joints)
