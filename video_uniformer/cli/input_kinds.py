@@ -1,25 +1,43 @@
-"""Whether a config's parts are for videos or for images, and whether they agree."""
+"""What a config's parts are for, videos, images or a dense task, and whether they agree."""
 
 from omegaconf import DictConfig, OmegaConf
 
-VIDEOS, IMAGES = "videos", "images"
-_KINDS = {"ClipSpec": VIDEOS, "ImageSpec": IMAGES}
+from video_uniformer.description import NetworkArguments
+
+VIDEOS, IMAGES, SCENES, PERSONS = "videos", "images", "segmentation", "pose"
+NODES = {VIDEOS: "clip", IMAGES: "image", SCENES: "scene", PERSONS: "person"}
+"""Kind -> the node of a config that says how a file becomes the network's input."""
+
+_KINDS = {"ClipSpec": VIDEOS, "ImageSpec": IMAGES, "SceneSpec": SCENES, "PersonSpec": PERSONS}
+_BUILDERS = {"create_segmenter": SCENES, "create_pose_network": PERSONS}
 _REMEDIES = {
     VIDEOS: "task=classification data=videos model=uniformer",
     IMAGES: "task=image_classification data=image_folder model=uniformer_image",
+    SCENES: "task=segmentation data=image_masks model=segmenter",
+    PERSONS: "task=pose data=coco_keypoints model=pose_network",
 }
 # Part -> where it says what it takes.
 _INPUTS = {"task": "task.input", "data": "data.datasets.val.transform.spec"}
 
 
-def kind_of_network(num_axes: int | None) -> str | None:
-    """What a network with this `ndim` is for; None where it is not known.
+def kind_of_network(network: NetworkArguments) -> str | None:
+    """What a network of these arguments is for; None where they do not say.
 
     Example:
-        >>> kind_of_network(2)
+        >>> kind_of_network({"ndim": 2})
         'images'
     """
-    return {2: IMAGES, 3: VIDEOS}.get(num_axes or 0)
+    if network.get("head"):
+        return PERSONS if network["head"] == "pose" else SCENES
+    return {2: IMAGES, 3: VIDEOS}.get(network.get("ndim", 0))
+
+
+def kind_of_model(config: DictConfig) -> str | None:
+    """What the network of a config is for; None where it does not say."""
+    target = str(OmegaConf.select(config, "model._target_") or "").rpartition(".")[2]
+    if target in _BUILDERS:
+        return _BUILDERS[target]
+    return kind_of_network(NetworkArguments(ndim=OmegaConf.select(config, "model.ndim") or 0))
 
 
 def kind_of_part(config: DictConfig, part: str) -> str | None:
@@ -42,7 +60,7 @@ def check_kinds(config: DictConfig, kind: str | None, origin: str) -> None:
     """
     odd = [part for part in _INPUTS if kind_of_part(config, part) not in (kind, None)]
     if kind is not None and odd:
-        other = IMAGES if kind == VIDEOS else VIDEOS
+        other = kind_of_part(config, odd[0])
         verb = "is" if len(odd) == 1 else "are"
         raise ValueError(
             f"{origin} is a network for {kind}, but {' and '.join(odd)} {verb} for {other}, "

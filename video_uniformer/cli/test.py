@@ -3,14 +3,21 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from video_uniformer.cli.hydra_runs import run_with_config
-from video_uniformer.cli.input_kinds import VIDEOS, check_kinds, kind_of_network, kind_of_part
+from video_uniformer.cli.input_kinds import (
+    NODES,
+    SCENES,
+    VIDEOS,
+    check_kinds,
+    kind_of_network,
+    kind_of_part,
+)
 from video_uniformer.cli.warning_filters import silence_libraries
 
 if TYPE_CHECKING:
@@ -27,12 +34,11 @@ def test(config: DictConfig, overridden: set[str]) -> dict[str, float]:
     if config.ckpt_path is None:
         raise ValueError("ckpt_path is not given, expected a checkpoint to test: ckpt_path=FILE")
     # Late, as help and misspelt overrides need none of it.
-    from video_uniformer.reports.test_report import write_report
     from video_uniformer.training.callbacks.bad_samples import BadSamples
     from video_uniformer.weights.reading import open_checkpoint
 
     checkpoint = open_checkpoint(config.ckpt_path)
-    kind = kind_of_network(checkpoint.description.network.get("ndim"))
+    kind = kind_of_network(checkpoint.description.network)
     check_kinds(config, kind, str(config.ckpt_path))
     describe(config, checkpoint, overridden)
     datamodule = instantiate(config.data, _convert_="all")
@@ -53,16 +59,23 @@ def test(config: DictConfig, overridden: set[str]) -> dict[str, float]:
     trainer = instantiate(config.trainer, logger=False, callbacks=callbacks, _convert_="all")
     [metrics] = trainer.test(task, datamodule, verbose=False)
     if trainer.is_global_zero:
-        dataset, table = datamodule.dataset("test"), task.tables["test"]
-        files = write_report(
-            Path(config.output_dir),
-            table,
-            paths=[sample.path for sample in dataset.samples],
-            labels=[sample.label for sample in dataset.samples],
-            class_names=datamodule.class_names,
-        )
+        files = _report(config, task.tables["test"], datamodule)
         _show(metrics, config, files)
     return metrics
+
+
+def _report(config: DictConfig, table: Any, datamodule: Any) -> list[Path]:
+    """Write what belongs to the task."""
+    folder, samples = Path(config.output_dir), datamodule.dataset("test").samples
+    paths, names = [sample.path for sample in samples], datamodule.class_names
+    if kind_of_part(config, "task") == SCENES:
+        from video_uniformer.reports.scene_report import write_scene_report
+
+        return write_scene_report(folder, table, paths=paths, class_names=names)
+    from video_uniformer.reports.test_report import write_report
+
+    labels = [sample.label for sample in samples]
+    return write_report(folder, table, paths=paths, labels=labels, class_names=names)
 
 
 def describe(config: DictConfig, checkpoint: "Checkpoint", overridden: set[str]) -> None:
@@ -72,12 +85,15 @@ def describe(config: DictConfig, checkpoint: "Checkpoint", overridden: set[str])
     among it.
     """
     said = checkpoint.description
-    nodes: dict[str, Mapping[str, object]] = {"model": said.network}
+    network: Mapping[str, object] = said.network
+    if said.network.get("head"):  # whose builders take fewer arguments
+        network = {key: value for key, value in network.items() if key in config.model}
+    nodes: dict[str, Mapping[str, object]] = {"model": network}
     if said.input is not None and "experiment" not in overridden:
         fields = asdict(said.input)
         if "sampling.by" in overridden:
             fields.pop("by", None)
-        nodes["image" if said.clip is None else "clip"] = fields
+        nodes[NODES[kind_of_network(said.network) or VIDEOS]] = fields
     for node, values in nodes.items():
         for key, value in values.items():
             if f"{node}.{key}" not in overridden:

@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from video_uniformer.cli.hydra_runs import run_with_config
 from video_uniformer.cli.input_kinds import (
-    IMAGES,
+    NODES,
+    PERSONS,
+    SCENES,
+    VIDEOS,
     check_kinds,
-    kind_of_network,
+    kind_of_model,
     kind_of_part,
 )
 from video_uniformer.cli.interruption import (
@@ -40,7 +43,7 @@ def train(config: DictConfig) -> float | None:
     import lightning
 
     lightning.seed_everything(config.seed, workers=True, verbose=False)
-    check_kinds(config, kind_of_network(OmegaConf.select(config, "model.ndim")), "model")
+    check_kinds(config, kind_of_model(config), "model")
     saved = choose_checkpoint(config)
     if saved is not None:
         if is_finished(saved, config):
@@ -110,13 +113,21 @@ def _instantiate_all(group: DictConfig) -> list[Any]:
 
 def _describe(config: DictConfig, network: "nn.Module") -> str:
     millions = sum(parameter.numel() for parameter in network.parameters()) / 1e6
-    of_images = kind_of_part(config, "task") == IMAGES
-    size = config.image.size if of_images else config.clip.size
+    kind = kind_of_part(config, "task") or VIDEOS
+    spec = config[NODES[kind]]
+    names = "joints" if kind == PERSONS else "classes"
     return (
         f"UniFormer {config.model.variant}: {millions:.2f} M parameters, {config.data.num_classes} "
-        f"classes, {'' if of_images else _frames(config.clip)}{size} x {size} pixels; results in "
+        f"{names}, {_frames(spec) if kind == VIDEOS else ''}{_size(kind, spec)} pixels; results in "
         f"{config.output_dir}"
     )
+
+
+def _size(kind: str, spec: DictConfig) -> str:
+    if kind == PERSONS:
+        return f"{spec.height} x {spec.width}"
+    size = spec.crop_size if kind == SCENES else spec.size
+    return f"{size} x {size}"
 
 
 def _frames(clip: DictConfig) -> str:

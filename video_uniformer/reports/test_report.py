@@ -6,12 +6,11 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-import matplotlib
 import numpy as np
-from matplotlib.figure import Figure
 from torchmetrics.functional.classification import multiclass_confusion_matrix
 
 from video_uniformer.outcomes import SKIPPED, STATUSES
+from video_uniformer.reports.confusion import draw_confusion
 from video_uniformer.training.metrics.scores import ScoreTable
 
 
@@ -56,7 +55,7 @@ def write_report(
     rows = [[name, *row] for name, row in zip(class_names, counts.tolist(), strict=True)]
     _write_csv(files[3], [["label \\ predicted", *class_names], *rows])
     title = f"evaluated {len(evaluated.label)} of {len(paths)} samples"
-    return [*files, _draw_confusion(folder / "confusion.png", counts, class_names, title)]
+    return [*files, draw_confusion(folder / "confusion.png", counts, class_names, title)]
 
 
 def _write_metrics(path: Path, table: ScoreTable, num_listed: int) -> None:
@@ -119,37 +118,3 @@ def _write_csv(path: Path, rows: Sequence[Sequence[object]]) -> None:
     # Names that are not UTF-8 are told, with their odd bytes as \\udcXX.
     with path.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
         csv.writer(file).writerows(rows)
-
-
-def _draw_confusion(path: Path, counts: np.ndarray, class_names: Sequence[str], title: str) -> Path:
-    """Share of each class's samples per prediction, as a picture; few classes get names."""
-    num_classes = len(class_names)
-    share = counts / np.maximum(counts.sum(1, keepdims=True), 1)
-    side = min(max(4.0, 2 + 0.45 * num_classes), 16)
-    # Names are plain text, whatever signs of a formula they hold.
-    with matplotlib.rc_context({"text.parse_math": False}):
-        figure = _plot_share(share, counts, class_names, side)
-        figure.suptitle(title)
-        figure.savefig(path, dpi=120)
-    return path
-
-
-def _plot_share(
-    share: np.ndarray, counts: np.ndarray, class_names: Sequence[str], side: float
-) -> Figure:
-    num_classes = len(class_names)
-    figure = Figure(figsize=(side + 1, side), layout="constrained")
-    axes = figure.add_subplot()
-    image = axes.imshow(share, vmin=0, vmax=1, cmap="Blues")
-    figure.colorbar(image, ax=axes, label="share of the class's samples", shrink=0.8)
-    axes.set(xlabel="predicted", ylabel="label")
-    if num_classes <= 60:
-        ticks = range(num_classes)
-        axes.set_xticks(ticks, class_names, rotation=90)
-        axes.set_yticks(ticks, class_names)
-    if num_classes <= 20:
-        for (row, column), count in np.ndenumerate(counts):
-            if count:
-                color = "white" if share[row, column] > 0.5 else "black"
-                axes.text(column, row, str(count), ha="center", va="center", color=color)
-    return figure

@@ -19,20 +19,41 @@ class SyncBatchNorms(TorchSyncBatchNorm):
     Classes derived from torch's batch norms keep their own `forward`, and are left alone there.
 
     Args:
-        is_on: Whether the norms are synchronised.
+        is_on: Whether the norms are synchronised; "heads": those outside of a network's `backbone`,
+            whose statistics stay those of each process, as in the published dense trainings.
+
+    Raises:
+        ValueError: `is_on` is another word, or there is no backbone.
     """
 
-    def __init__(self, is_on: bool = True) -> None:
+    def __init__(self, is_on: bool | str = True) -> None:
+        if isinstance(is_on, str) and is_on != "heads":
+            raise ValueError(f"sync_batchnorm is {is_on!r}, expected true, false or 'heads'")
         self.is_on = is_on
 
     def apply(self, model: nn.Module) -> nn.Module:
-        """Synchronise the model's batch norms."""
-        if not self.is_on:
+        """Synchronise the model's batch norms.
+
+        Raises:
+            ValueError: only those of heads are to be, and the network has no backbone.
+        """
+        if self.is_on == "heads":
+            network = model.get_submodule("network")
+            if "backbone" not in dict(network.named_children()):
+                raise ValueError(
+                    "sync_batchnorm is 'heads', expected a network with a backbone and a head"
+                )
+            for name, part in list(network.named_children()):
+                if name != "backbone":
+                    setattr(network, name, self._synchronised(part))
             return model
+        return self._synchronised(model) if self.is_on else model
+
+    def _synchronised(self, part: nn.Module) -> nn.Module:
         if dist.is_initialized() and dist.get_backend() != "gloo":
-            return super().apply(model)
-        _change_classes(model, _SYNCHRONISED)
-        return model
+            return super().apply(part)
+        _change_classes(part, _SYNCHRONISED)
+        return part
 
     def revert(self, model: nn.Module) -> nn.Module:
         """Make them plain batch norms again."""

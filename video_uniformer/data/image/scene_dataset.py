@@ -1,12 +1,12 @@
 """Pictures of a list and their masks as tensors, for segmentation."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, default_collate
 
 from video_uniformer.clip import check_count
 from video_uniformer.data.annotations import MaskAnnotations, MaskSample
@@ -117,3 +117,17 @@ class SceneDataset(Dataset[dict[str, Any]]):
         image = self.transform(black, ignored.numpy())["image"]
         mask = torch.full(image.shape[1:], IGNORED)
         return {"image": torch.zeros_like(image), "mask": mask}
+
+
+def collate_scenes(samples: Sequence[Mapping[str, Any]]) -> dict[str, object]:
+    """A batch of items: `image` and `mask` stacked, or lists where their sizes differ."""
+    batch: dict[str, object] = {}
+    for key in samples[0]:
+        values = [sample[key] for sample in samples]
+        if not isinstance(values[0], Tensor):
+            batch[key] = values
+        elif all(value.shape == values[0].shape for value in values):
+            batch[key] = default_collate(values)
+        else:
+            batch[key] = values
+    return batch

@@ -53,6 +53,7 @@ VARIANTS = {
     "large": Variant((128, 192, 448, 640), (5, 10, 24, 7), 64, layer_scale=1e-6, scales_local=True),
     # Ours, without published weights: for small data on a CPU, and for tests.
     "tiny": Variant((16, 32, 96, 192), (1, 1, 2, 1), 32),
+    "tiny_plus": Variant((32, 48, 64, 96), (2, 2, 1, 1), 32, stem="conv"),
     "test": Variant((8, 16, 32, 64), (1, 1, 1, 1), 16),
     "test_light": Variant(
         (8, 16, 32, 64), (1, 1, 2, 2), 16, 3.0, stem="light", hourglass=True, scales_local=True
