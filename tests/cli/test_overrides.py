@@ -43,7 +43,7 @@ BAD = [
     ("xyzzy=3", "there is no config key 'xyzzy'; +KEY=VALUE adds a new one"),
     ("=3", "there is no config key ''"),
     ("~trainer.profiler", "there is no config key 'trainer.profiler'; +KEY=VALUE adds a new one"),
-    ("trainer.nonsense=3", "no config key 'trainer.nonsense'; +KEY=VALUE adds a new one"),
+    ("trainer.zigzag=3", "no config key 'trainer.zigzag'; +KEY=VALUE adds a new one"),
     ("optim.optimizer.lr_per_32=1", "did you mean 'optim.optimizer.lr_per_32_videos'?"),
     ("motions", "'motions' is not an override (missing EQUAL at '<EOF>'), expected KEY=VALUE"),
     ("data.root=/a(b)", "'data.root=/a(b)' is not an override (mismatched input '('"),

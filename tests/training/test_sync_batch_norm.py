@@ -169,3 +169,35 @@ def test_one_process_normalises_exactly_as_without_synchronisation() -> None:
     synced = SyncBatchNorms().apply(drawn("3d")[0])
     expected, found = outcome(norm, video, gradient), outcome(synced, video, gradient)
     assert all(torch.equal(found[key], expected[key]) for key in expected)
+
+
+class Dense(nn.Module):
+    """A task with a network of a backbone and heads."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        parts = {"backbone": nn.BatchNorm2d(2), "head": nn.Sequential(nn.BatchNorm2d(2))}
+        self.network = nn.ModuleDict({**parts, "auxiliary": nn.BatchNorm2d(2)})
+
+
+def test_norms_of_heads_alone_are_synchronised() -> None:
+    norms = SyncBatchNorms("heads")
+    synced = norms.apply(Dense())
+    kinds = [type(m) for m in synced.modules() if isinstance(m, nn.BatchNorm2d)]
+    assert kinds == [nn.BatchNorm2d, SyncBatchNorm2d, SyncBatchNorm2d]
+    again = norms.revert(synced)
+    assert [type(m) for m in again.modules()] == [type(m) for m in Dense().modules()]
+
+
+def test_heads_of_a_network_without_a_backbone_are_refused() -> None:
+    class Plain(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = nn.Sequential(nn.BatchNorm2d(2))
+
+    with pytest.raises(ValueError, match="sync_batchnorm is 'heads', expected a network with a b"):
+        SyncBatchNorms("heads").apply(Plain())
+    with pytest.raises(
+        ValueError, match="sync_batchnorm is 'all', expected true, false or 'heads'"
+    ):
+        SyncBatchNorms("all")
