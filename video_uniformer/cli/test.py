@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from video_uniformer.cli.hydra_runs import run_with_config
 from video_uniformer.cli.input_kinds import (
     NODES,
+    PERSONS,
     SCENES,
     VIDEOS,
     check_kinds,
@@ -68,7 +69,12 @@ def _report(config: DictConfig, table: Any, datamodule: Any) -> list[Path]:
     """Write what belongs to the task."""
     folder, samples = Path(config.output_dir), datamodule.dataset("test").samples
     paths, names = [sample.path for sample in samples], datamodule.class_names
-    if kind_of_part(config, "task") == SCENES:
+    kind = kind_of_part(config, "task")
+    if kind == PERSONS:
+        from video_uniformer.reports.pose_report import write_pose_report
+
+        return write_pose_report(folder, table, paths=paths)
+    if kind == SCENES:
         from video_uniformer.reports.scene_report import write_scene_report
 
         return write_scene_report(folder, table, paths=paths, class_names=names)

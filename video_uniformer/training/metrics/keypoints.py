@@ -112,10 +112,12 @@ class KeypointTable(NamedTuple):
 
     Attributes:
         persons: One row per sample that was met.
+        entries: Who is left of them, in COCO's results format.
         statistics: COCO's numbers by name, `STATISTICS`.
     """
 
     persons: FoundPersons
+    entries: list[dict[str, object]]
     statistics: dict[str, float]
 
     @property
@@ -224,26 +226,11 @@ class KeypointEvaluation(Metric):
         texts = tuple(problems.get(index, "") for index in sample_index.tolist())
         return FoundPersons(sample_index, image_id, keypoints, score, area, status, texts)
 
-    def table(self) -> "KeypointTable":
-        """What `summary` says, and of whom; all processes have to ask, and get the same.
+    def table(self) -> KeypointTable:
+        """Who was found, and what COCO says of it; all processes have to ask, and get the same.
 
         Raises:
-            OSError: As of `summary`, and so are those that follow.
-            ValueError: As there.
-            ModuleNotFoundError: As there.
-        """
-        return KeypointTable(self.persons(), self.summary())
-
-    def summary(self, results: str | Path | None = None) -> dict[str, float]:
-        """COCO's ten numbers, `STATISTICS`, 0 to 1; NaN where nobody of a size is annotated.
-
-        All processes have to ask, and get the same.
-
-        Args:
-            results: File to write the persons to, in COCO's results format; None writes none.
-
-        Raises:
-            OSError: A file cannot be read or written.
+            OSError: A file cannot be read.
             ValueError: No person was evaluated, the annotation file is of another format, or a
                 person's picture is not in it.
             ModuleNotFoundError: pycocotools is not installed.
@@ -258,12 +245,27 @@ class KeypointEvaluation(Metric):
             )
         content = self._annotated(persons)
         entries = self._kept(persons, content.category_id)
-        if results is not None:
-            with replacing(results) as temporary:
-                temporary.write_text(json.dumps(entries))
         left_out = set(persons.image_id[is_skipped].tolist())
         image_ids = [number for number in content.pictures if number not in left_out]
-        return compare(content, entries, image_ids, self._skeleton.sigmas)
+        statistics = compare(content, entries, image_ids, self._skeleton.sigmas)
+        return KeypointTable(persons, entries, statistics)
+
+    def summary(self, results: str | Path | None = None) -> dict[str, float]:
+        """COCO's ten numbers, `STATISTICS`, 0 to 1; NaN where nobody of a size is annotated.
+
+        Args:
+            results: File to write the persons to, in COCO's results format; None writes none.
+
+        Raises:
+            OSError: As of `table`, or the file cannot be written.
+            ValueError: As of `table`.
+            ModuleNotFoundError: As of `table`.
+        """
+        table = self.table()
+        if results is not None:
+            with replacing(results) as temporary:
+                temporary.write_text(json.dumps(table.entries))
+        return table.statistics
 
     def _annotated(self, persons: FoundPersons) -> CocoPersons:
         """The annotations, which have to have every person's picture."""
