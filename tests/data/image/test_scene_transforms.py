@@ -71,3 +71,18 @@ def test_aligning_resizes_what_was_scaled_already(picture_file: Callable[..., Pa
     pixels = torch.from_numpy(np.array(picture.rgb())).permute(2, 0, 1)
     twice = resized(resized(pixels, 64, 85), 64, 96)
     assert torch.equal(scene_input(picture, spec), normalised_scene(twice, spec))
+
+
+def test_several_scales_are_shown_one_after_the_other(picture_file: Callable[..., Path]) -> None:
+    picture = Picture(picture_file())
+    spec = SceneSpec(short_side=64, long_side=256)
+    mask = np.zeros((picture.height, picture.width), np.uint8)
+    shown = segmentation_eval_transform(spec, scales=[0.5, 1.0])(picture, mask)["image"]
+    assert torch.equal(shown[1], segmentation_eval_transform(spec)(picture, mask)["image"])
+    assert shown[0].shape[1] == 32
+
+
+def test_scale_of_nothing_is_refused() -> None:
+    for scales in ([], [1.0, 0.0]):
+        with pytest.raises(ValueError, match="expected at least one number above 0"):
+            segmentation_eval_transform(SceneSpec(), scales=scales)

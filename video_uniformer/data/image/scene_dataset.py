@@ -100,7 +100,7 @@ class SceneDataset(Dataset[dict[str, Any]]):
             "problem": problem,
         }
 
-    def _attempt(self, sample: MaskSample, salvage: bool) -> tuple[dict[str, Tensor], str]:
+    def _attempt(self, sample: MaskSample, salvage: bool) -> tuple[dict[str, Any], str]:
         picture = Picture(sample.path, salvage=salvage, jpeg_header=jpeg_header)
         mask = read_mask(
             sample.mask,
@@ -111,16 +111,17 @@ class SceneDataset(Dataset[dict[str, Any]]):
         )
         return self.transform(picture, mask), picture.lost
 
-    def _blank(self) -> dict[str, Tensor]:
+    def _blank(self) -> dict[str, Any]:
         black = BlackPicture()
         ignored = torch.full((black.height, black.width), IGNORED, dtype=torch.uint8)
-        image = self.transform(black, ignored.numpy())["image"]
+        shown = self.transform(black, ignored.numpy())["image"]
+        image = shown[0] if isinstance(shown, list) else shown
         mask = torch.full(image.shape[1:], IGNORED)
         return {"image": torch.zeros_like(image), "mask": mask}
 
 
 def collate_scenes(samples: Sequence[Mapping[str, Any]]) -> dict[str, object]:
-    """A batch of items: `image` and `mask` stacked, or lists where their sizes differ."""
+    """A batch of items: `image` and `mask` stacked, or lists where sizes or scales differ."""
     batch: dict[str, object] = {}
     for key in samples[0]:
         values = [sample[key] for sample in samples]

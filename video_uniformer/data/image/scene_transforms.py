@@ -1,7 +1,8 @@
 """Pictures and masks to what a segmentation network sees: the test pipeline."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,7 +14,7 @@ from video_uniformer.data.image.picture import Picture
 from video_uniformer.data.image.scene_scaling import scaled
 from video_uniformer.data.image.transforms import factors_and_offsets
 
-SceneTransform = Callable[[Picture, Labels], dict[str, Tensor]]
+SceneTransform = Callable[[Picture, Labels], dict[str, Any]]
 """From a picture and its mask to `image`, float32 (3, h, w), and `mask`, int64 (H, W)."""
 
 
@@ -29,7 +30,7 @@ def normalised_scene(image: Tensor, spec: SceneSpec) -> Tensor:
     return ordered.contiguous().float().mul_(factors).add_(offsets)
 
 
-def scene_input(picture: Picture, spec: SceneSpec) -> Tensor:
+def scene_input(picture: Picture, spec: SceneSpec, ratio: float = 1.0) -> Tensor:
     """A whole picture as a test shows it to the network, float32 (3, h, w).
 
     The picture is scaled to fit `long_side` and `short_side`, and what comes out is stretched until
@@ -38,15 +39,18 @@ def scene_input(picture: Picture, spec: SceneSpec) -> Tensor:
     Args:
         picture: Of any size.
         spec: Sizes, normalisation and channel order.
+        ratio: Both sides of `spec` are multiplied by this first.
 
     Raises:
         PictureError: It is damaged.
     """
     pixels = torch.from_numpy(np.array(picture.rgb())).permute(2, 0, 1)
-    return normalised_scene(scaled(pixels, spec), spec)
+    return normalised_scene(scaled(pixels, spec, ratio=ratio), spec)
 
 
-def segmentation_eval_transform(spec: SceneSpec) -> SceneTransform:
+def segmentation_eval_transform(
+    spec: SceneSpec, *, scales: Sequence[float] = (1.0,)
+) -> SceneTransform:
     """Show the whole picture as published, and keep the mask at the picture's own size.
 
     Source: official `semantic_segmentation`, test pipelines; `AlignResize` of `fpn_seg` where
@@ -54,13 +58,26 @@ def segmentation_eval_transform(spec: SceneSpec) -> SceneTransform:
 
     Args:
         spec: Sizes, normalisation and channel order.
+        scales: The picture is shown at each of these times the sides of `spec`; published are 0.5,
+            0.75, 1, 1.25, 1.5 and 1.75.
 
     Returns:
-        A picklable callable, (picture, mask) -> `image`, float32 (3, h, w), and `mask`, int64
-        (H, W); it raises `PictureError`.
+        A picklable callable, (picture, mask) -> `image`, float32 (3, h, w), with several scales a
+        list of such, and `mask`, int64 (H, W); it raises `PictureError`.
+
+    Raises:
+        ValueError: there is no scale, or one that is not above 0.
     """
-    return partial(_eval_scene, spec=spec)
+    if not scales or not all(0 < scale < float("inf") for scale in scales):
+        raise ValueError(f"scales is {list(scales)}, expected at least one number above 0")
+    return partial(_eval_scene, spec=spec, scales=list(scales))
 
 
-def _eval_scene(picture: Picture, mask: Labels, *, spec: SceneSpec) -> dict[str, Tensor]:
-    return {"image": scene_input(picture, spec), "mask": torch.from_numpy(mask).long()}
+def _eval_scene(
+    picture: Picture, mask: Labels, *, spec: SceneSpec, scales: list[float]
+) -> dict[str, Any]:
+    views = [scene_input(picture, spec, ratio) for ratio in scales]
+    return {
+        "image": views[0] if len(views) == 1 else views,
+        "mask": torch.from_numpy(mask).long(),
+    }

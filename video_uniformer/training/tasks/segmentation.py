@@ -115,6 +115,8 @@ class Segmentation(NetworkTask):
                 # Official: evaluation runs without autocast, whatever the training's precision.
                 with torch.autocast(view.device.type, enabled=False):
                     logits = network(shown[None].float())
+                # Official: mmseg resizes to the input's size first; once in all would be natural.
+                logits = _resized(logits, (shown.shape[1], shown.shape[2]))
                 shares = _resized(logits, size).softmax(1)
                 shares = shares.flip(-1) if mirrored else shares
                 total = shares if total is None else total + shares
