@@ -8,14 +8,16 @@ import argparse
 from collections.abc import Callable, Iterator
 from itertools import chain
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from rich.progress import track
 
+from video_uniformer.description import NetworkArguments
 from video_uniformer.models.cost import Cost, measure
+from video_uniformer.models.uniformer.building import build_network
 from video_uniformer.models.uniformer.variants import VARIANTS, find_variant
-from video_uniformer.weights.build import create_uniformer
+from video_uniformer.weights.releases import Release, Result
 from video_uniformer.weights.zoo import RELEASES
 
 FILE = Path(__file__).parents[1] / "docs" / "models.md"
@@ -30,6 +32,7 @@ and `video-uniformer info` prints the same for any network and input, stage by s
 
     video-uniformer info small --frames 16 --size 224
     video-uniformer info in1k_b_tl_384 --json
+    video-uniformer info ade20k_s_upernet --attention hybrid --window-size 32
 
 *GMACs* are 10^9 multiply-adds of one view in evaluation, by the conventions of fvcore, the authors'
 counter: one for each multiply-add of a convolution, a linear layer or a product of an attention,
@@ -37,8 +40,8 @@ two for each value of a batch norm, five of a layer norm, none for softmax, GELU
 What the papers call FLOPs are multiply-adds, too, of all views of a test (clips x crops).
 *Activations* are what autograd keeps of one view in training for the backward pass, in float32 and
 with fused attention; parameters, gradients and the optimiser's state come on top. Published numbers
-stand here with the digits they were printed with; but for (1), what these digits may stand for is
-within 2 % of what we measure.
+stand here with the digits they were printed with; but for (1) and (2), what these digits may stand
+for is within 2 % of what we measure.
 
 ## Videos
 
@@ -64,12 +67,24 @@ neither parameters nor multiply-adds.
 (1) Wrong as published: activation checkpointing hid a part of the network from the counter, as the
 authors say in issue 75 of their repository, where they give about 19.8 for 224 pixels.
 
-## Dense tasks
+## Segmentation and pose
+
+Released networks with their heads: for ADE20K at 512x2048, and for the persons of COCO. One file of
+segmentation weights is tested with several kinds of attention; the first row of each name is the
+attention it was trained with. The result is mIoU, in brackets mIoU at six scales and mirrored, or
+AP, each as published, in percent. Published parameters are 13.5, 19.7, 25 and 54 million with a
+Semantic FPN, 52 and 80 with an UperNet.
+
+{heads}
+
+(2) Wrong as published: the authors print the cost of UniFormer-S at 448x320.
+
+## Backbones for dense tasks
 
 Four stage maps (`features_only=True`) of an image of 800x1280, the size at which detection is
 measured; necks and heads come on top. `window` and `hybrid` have windows of 14x14.
 
-{dense}
+{maps}
 """
 
 # As the READMEs of the authors print them in millions, for 1000 classes; the authors print none for
@@ -86,13 +101,15 @@ PUBLISHED_PARAMETERS = {
 }
 # Official: activation checkpointing hid a part of the network from the authors' counter.
 WRONG = {"large"}
+# Of pose networks: the authors print the number of another row.
+COPIED = ("base", (384, 288))
 
 
 class Row(NamedTuple):
     """A line of the table.
 
     Attributes:
-        arguments: Of `create_uniformer`.
+        arguments: Of `build_network`.
         input_size: Of one view.
         views: The number of views of the published cost.
         published_gflops: The published cost, multiply-adds of all views in 10^9, if there is one.
@@ -115,9 +132,9 @@ def released(task: str) -> list[Row]:
         if release.task != task:
             continue
         arguments: dict[str, Any] = {**release.builder_arguments(), "num_classes": None}
-        size = (release.size,) * 2 if task == "image" else (release.frames, *(release.size,) * 2)
-        row = Row(arguments, size, release.clips * release.crops, release.published_gflops)
-        rows[(*arguments.values(), *size, row.views)] = row
+        size, views = release.input_size, release.clips * release.crops
+        row = Row(arguments, size, views, release.published_gflops)
+        rows[(*arguments.values(), *size, views)] = row
     return list(rows.values())
 
 
@@ -141,7 +158,16 @@ def option_rows() -> Iterator[Row]:
             yield Row({"variant": variant, "ndim": 3, **option}, (16, 224, 224))
 
 
-def dense_rows() -> Iterator[Row]:
+def head_rows() -> Iterator[tuple[Release, Result, Row]]:
+    """Every published test of a network for segmentation or pose."""
+    for release in RELEASES.values():
+        for test in release.tests if release.head else ():
+            arguments: dict[str, Any] = {**release.builder_arguments()}
+            arguments |= {"attention": test.attention, "window_size": test.window_size}
+            yield release, test, Row(arguments, release.input_size, 1, test.published_gflops)
+
+
+def maps_rows() -> Iterator[Row]:
     """The form for dense tasks at the size at which detection is measured."""
     for variant in ("xxs", "xs", "small", "base"):
         for attention in (
@@ -154,7 +180,7 @@ def dense_rows() -> Iterator[Row]:
 def cost_of(row: Row) -> Cost:
     """Build the row's network without memory, and measure it."""
     with torch.device("meta"):
-        network = create_uniformer(**row.arguments)
+        network = build_network(cast(NetworkArguments, row.arguments))
     return measure(network, row.input_size)
 
 
@@ -174,7 +200,8 @@ def name_of(row: Row) -> str:
 
 def key_of(row: Row) -> tuple[object, ...]:
     """What rows have in common that differ in their number of views only."""
-    return name_of(row), row.arguments["ndim"], row.input_size
+    head = (row.arguments.get("head"), row.arguments.get("window_size"))
+    return name_of(row), row.arguments["ndim"], row.input_size, *head
 
 
 def digits(value: float) -> str:
@@ -202,12 +229,28 @@ def published_cells(row: Row, cost: Cost) -> list[str]:
     if row.published_gflops is None:
         return [*views, "", "", parameters]
     mark = " (1)" if variant in WRONG else ""
+    if (variant, row.input_size) == COPIED and row.arguments.get("head") == "pose":
+        mark = " (2)"
     off = round(100 * (row.published_gflops / gmacs - 1), 1) + 0.0  # no -0.0
     # As printed: small numbers have a digit after the point, even 0, large ones none.
     published = (
         f"{row.published_gflops:.0f}" if row.published_gflops > 50 else str(row.published_gflops)
     )
     return [*views, published + mark, f"{off:+.1f} %", parameters]
+
+
+def head_line(release: Release, test: Result, row: Row, cost: Cost) -> list[str]:
+    """A published test of a network for segmentation or pose."""
+    windows = "" if test.attention == "global" else f", windows of {test.window_size}"
+    multi_scale = "" if test.multi_scale is None else f" ({test.multi_scale:.1f})"
+    _, *measured = common_cells(row, cost)
+    return [
+        f"`{release.name}`",
+        f"{test.attention}{windows}",
+        *measured,
+        *published_cells(row, cost)[:2],
+        f"{release.metric} {test.figure:.1f}{multi_scale}",
+    ]
 
 
 def markdown(*lines: list[str]) -> str:
@@ -223,8 +266,9 @@ def document(measure_row: Callable[[Row], Cost] = cost_of) -> str:
         measure_row: Where costs come from; some may have been measured before.
     """
     videos, images = video_rows(), in_order(released("image"))
-    options, dense = list(option_rows()), list(dense_rows())
-    rows = {key_of(row): row for row in chain(videos, images, options, dense)}
+    options, maps, heads = list(option_rows()), list(maps_rows()), list(head_rows())
+    listed = chain(videos, images, options, maps, (row for _, _, row in heads))
+    rows = {key_of(row): row for row in listed}
     costs = {key: measure_row(row) for key, row in track(rows.items(), "measuring", transient=True)}
     common = ["network", "input", "parameters", "GMACs", "activations, MiB"]
     published = ["published GFLOPs", "off by", "published 10^6 parameters"]
@@ -240,7 +284,11 @@ def document(measure_row: Callable[[Row], Cost] = cost_of) -> str:
         videos=table(videos, ["views", "GMACs of all", *published]),
         images=table(images, published),
         options=table(options, []),
-        dense=table(dense, []),
+        maps=table(maps, []),
+        heads=markdown(
+            ["name", "attention", *common[1:], *published[:2], "result"],
+            *(head_line(*line, costs[key_of(line[2])]) for line in heads),
+        ),
     )
 
 

@@ -50,7 +50,7 @@ def offers(line: str, console_script: Path) -> list[str]:
         ("video-uniformer tr", ["train "]),
         ("video-uniformer --ver", ["--version "]),
         ("video-uniformer zoo --ta", ["--task "]),
-        ("video-uniformer zoo --task ", ["image", "video"]),
+        ("video-uniformer zoo --task ", ["image", "video", "segmentation", "pose"]),
         ("video-uniformer info --attention w", ["window "]),
         ("video-uniformer scan --de", ["--deadline", "--decode"]),
         ("video-uniformer completion ", list(SHELLS)),

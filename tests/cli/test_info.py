@@ -119,6 +119,48 @@ def test_release_brings_its_network_and_clip(
     assert (arguments["variant"], arguments["ndim"], its_size) == (variant, len(size), size)
 
 
+@pytest.mark.parametrize(
+    ("options", "head", "size"),
+    [
+        (["small", "--head", "upernet"], "upernet", (512, 2048)),
+        (["xxs", "--head", "semantic_fpn", "--size", "64x96"], "semantic_fpn", (64, 96)),
+        (["base", "--head", "pose", "--image"], "pose", (256, 192)),
+        (["ade20k_xs_fpn"], "semantic_fpn", (512, 2048)),
+        (["upernet_global_small", "--size", "512"], "upernet", (512, 512)),
+        (["coco_s_pose_448x320"], "pose", (448, 320)),
+    ],
+)
+def test_dense_network_has_the_size_of_its_task(
+    options: list[str], head: str, size: tuple[int, ...]
+) -> None:
+    arguments, its_size = asked(*options)
+    assert (arguments["head"], arguments["ndim"], its_size) == (head, 2, size)
+
+
+def test_attention_of_a_release_can_be_chosen() -> None:
+    arguments, _ = asked("ade20k_b_fpn_h14")
+    assert (arguments["attention"], arguments["window_size"]) == ("hybrid", 14)
+    arguments, _ = asked("ade20k_b_fpn_h14", "--attention", "window", "--window-size", "32")
+    assert (arguments["attention"], arguments["window_size"]) == ("window", 32)
+
+
+def test_backbone_of_a_dense_release_can_be_measured_alone() -> None:
+    arguments, size = asked("ade20k_s_upernet", "--features-only")
+    assert "head" not in arguments
+    assert arguments["features_only"]
+    assert size == (512, 2048)
+
+
+@pytest.mark.slow
+def test_person_gets_the_cost_of_a_dense_release_uncut(run: Run) -> None:
+    ran = run(main, "ade20k_s_upernet")
+    assert ran.out.startswith("ade20k_s_upernet, input 3, 512x2048\n")
+    assert "…" not in ran.out
+    rows = [" ".join(line.replace("│", " ").split()) for line in ran.out.splitlines()]
+    [total] = [row for row in rows if row.startswith("all ")]
+    assert total.startswith("all 18 51,521,132 1004.4")
+
+
 def test_release_can_be_measured_at_another_size() -> None:
     arguments, size = asked("k600_s_16x4", "--frames", "8", "--size", "160", "--classes", "5")
     assert size == (8, 160, 160)
@@ -158,6 +200,16 @@ def test_release_keeps_its_options() -> None:
             "head_dim is 48, expected a divisor of the stage's dim 320",
         ),
         (["small", "--attention", "window"], "attention is 'window', which is defined for images"),
+        (["in1k_s", "--head", "pose"], "--head is 'pose', but 'in1k_s' is not a variant"),
+        (
+            ["small", "--head", "upernet", "--features-only"],
+            "--features-only is given beside --head upernet, expected one",
+        ),
+        (
+            ["coco_s_pose_256x192", "--token-labels"],
+            "--token-labels is given, but the network has the head 'pose'",
+        ),
+        (["small", "--head", "pose", "--frames", "4"], "--frames is 4, but the network is for"),
         (["small_plus"], "ndim is 3, expected 2"),
         (["small", "--features-only"], "features_only is True"),
     ],

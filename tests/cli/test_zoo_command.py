@@ -31,6 +31,12 @@ def test_row_says_what_a_person_chooses_by(run: Run) -> None:
     assert line.split() == expected.split()
 
 
+def test_row_of_a_dense_network_has_no_views(run: Run) -> None:
+    line = run(main, "coco_b_pose_384x288").out.splitlines()[2]
+    facts = "coco 384 76.7 53.5M 22.11 rgb ~top_down_384x288_global_base drive"
+    assert line.split() == ["coco_b_pose_384x288", *facts.split()]
+
+
 def test_inferred_name_segments_and_order_are_marked(run: Run) -> None:
     words = run(main, "ssv2_b_16_from_k400").out.splitlines()[2].split()
     assert words[3] == "seg"
@@ -52,6 +58,9 @@ def test_narrow_terminal_cuts_nothing(run: Run, monkeypatch: pytest.MonkeyPatch)
         (["--task", "image", "--variant", "large"], ["in1k_l_ls_tl_224", "in1k_l_ls_tl_384"]),
         (["--variant", "s_plus", "384"], ["in1k_s_plus_tl_384"]),
         (["--task", "video", "--variant", "xs"], ["k400_xs_32_192"]),
+        (["semantic_fpn", "--variant", "b"], ["ade20k_b_fpn_h14", "ade20k_b_fpn"]),
+        (["--task", "segmentation", "upernet"], ["ade20k_s_upernet", "ade20k_b_upernet"]),
+        (["--task", "pose", "256x192"], ["coco_s_pose_256x192", "coco_b_pose_256x192"]),
         (["hub", "light"], ["in1k_xxs_160", "k400_xxs_16_160"]),
     ],
 )
@@ -65,7 +74,14 @@ def test_json_holds_every_fact(run: Run) -> None:
     (entry,) = json.loads(run(main, "ssv1_s_16_from_k600", "--json").out)
     release = RELEASES["ssv1_s_16_from_k600"]
     url = "https://drive.google.com/file/d/1-YbYGjM15MDtQnrmCeZ9H2ybNdYTFkgO"
-    assert entry == {**release._asdict(), "ndim": 3, "drive_url": url}
+    assert entry == {**release._asdict(), "results": [], "ndim": 3, "drive_url": url}
+
+
+def test_json_holds_all_published_tests_of_a_file(run: Run) -> None:
+    (entry,) = json.loads(run(main, "ade20k_s_fpn", "--json").out)
+    assert (entry["metric"], entry["figure"], entry["ndim"]) == ("mIoU", 46.6, 2)
+    tests = [(r["attention"], r["window_size"], r["figure"]) for r in entry["results"]]
+    assert tests == [("window", 32, 45.6), ("hybrid", 32, 46.2)]
 
 
 def test_filter_without_a_match_fails_in_one_line(run: Run) -> None:
@@ -74,7 +90,7 @@ def test_filter_without_a_match_fails_in_one_line(run: Run) -> None:
     assert ran.out == ""
     assert ran.err == (
         "error: no released checkpoint matches 'k400 gigantic --variant base'; without a filter, "
-        "all 60 are listed\n"
+        "all 73 are listed\n"
     )
 
 

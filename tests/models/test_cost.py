@@ -6,15 +6,16 @@ import warnings
 from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
 from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 
+from video_uniformer.description import NetworkArguments
 from video_uniformer.models.cost import Cost, measure
-from video_uniformer.models.uniformer.building import complete_arguments
+from video_uniformer.models.uniformer.building import build_network, complete_arguments
 from video_uniformer.models.uniformer.network import UniFormer
 from video_uniformer.models.uniformer.variants import find_variant
 from video_uniformer.weights.build import create_uniformer
@@ -48,7 +49,7 @@ def parameter_cases() -> list[Any]:
 
 def on_meta(**arguments: Any) -> Any:
     with torch.device("meta"):
-        return create_uniformer(**arguments)
+        return build_network(cast(NetworkArguments, arguments))
 
 
 def cost_of(arguments: dict[str, Any], input_size: Sequence[int]) -> Cost:

@@ -8,9 +8,10 @@ import pytest
 import torch
 from torchvision.models import ResNet50_Weights
 
-from video_uniformer import ClipSpec, create_uniformer
+from video_uniformer import ClipSpec
 from video_uniformer.clip import ImageSpec
 from video_uniformer.labels.names import shipped_class_names
+from video_uniformer.models.uniformer.building import build_network
 from video_uniformer.weights.zoo import RELEASES, Release, find_release, nearest_release
 
 PACKAGE = Path(__file__).parents[2] / "video_uniformer"
@@ -20,7 +21,8 @@ VIDEOS = [pytest.param(r, id=name) for name, r in RELEASES.items() if r.task == 
 
 
 def test_every_released_file_is_listed_once() -> None:
-    assert sorted(release.file for release in RELEASES.values()) == sorted(r[0] for r in GOLDEN)
+    listed = [release.file for release in RELEASES.values() if release.head is None]
+    assert sorted(listed) == sorted(row[0] for row in GOLDEN)
 
 
 @pytest.mark.parametrize("row", GOLDEN, ids=lambda row: row[0])
@@ -32,7 +34,7 @@ def test_release_equals_the_published_row(row: list[Any]) -> None:
         release.file,
         release.task,
         release.size,
-        release.top1,
+        release.figure,
         release.drive_id,
         release.inferred,
         release.stride,
@@ -120,18 +122,22 @@ def test_release_says_how_its_network_is_built(
 @pytest.mark.parametrize("release", ALL)
 def test_built_network_has_the_counted_parameters(release: Release) -> None:
     with torch.device("meta"):
-        network = create_uniformer(**release.builder_arguments())
+        network = build_network(release.builder_arguments())
     assert sum(parameter.numel() for parameter in network.parameters()) == release.parameters
 
 
 @pytest.mark.parametrize("release", ALL)
 def test_published_cost_is_the_counted_one_of_all_views(release: Release) -> None:
-    counted = release.gmacs * release.clips * release.crops
-    if release.variant == "large":  # the authors' counter missed checkpointed blocks
-        assert release.published_gflops < 0.65 * counted
-    else:
-        # What the READMEs print is rounded to one digit after the point.
-        assert release.published_gflops == pytest.approx(counted, rel=0.02, abs=0.06)
+    views = release.clips * release.crops
+    for _, _, _, gmacs, published, _ in release.tests:
+        if published is None:
+            assert release.name in ("ade20k_xxs_fpn", "ade20k_xs_fpn")
+        elif release.variant == "large" or release.name == "coco_b_pose_384x288":
+            # The authors' counter missed checkpointed blocks; the other is of another row.
+            assert published < 0.68 * gmacs * views
+        else:
+            # What the READMEs print is rounded to one digit after the point.
+            assert published == pytest.approx(gmacs * views, rel=0.02, abs=0.06)
 
 
 @pytest.mark.parametrize(
@@ -223,15 +229,15 @@ def test_files_that_the_authors_host_on_the_hub() -> None:
     }
 
 
-def test_only_plain_image_files_are_wrapped() -> None:
-    wrapped = {name: r.wrapper for name, r in RELEASES.items() if r.wrapper is not None}
+def test_only_plain_files_of_classifiers_are_wrapped() -> None:
+    wrapped = {name: r.wrapper for name, r in RELEASES.items() if r.wrapper and r.head is None}
     names = ("in1k_s", "in1k_s_plus", "in1k_b", "in1k_b_ls", "in1k_s_plus_dim64")
     assert wrapped == dict.fromkeys(names, "model")
 
 
 @pytest.mark.parametrize("release", ALL)
 def test_labels_name_every_output(release: Release) -> None:
-    names = shipped_class_names(release.labels)
+    names = release.class_names()
     assert len(names) == len(set(names)) == release.num_classes
 
 

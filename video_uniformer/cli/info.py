@@ -28,14 +28,18 @@ EXAMPLES = """examples:
   video-uniformer info k400_s_16x8                      a released network with its own clip
   video-uniformer info base --image --token-labels --size 384
   video-uniformer info small --image --features-only --attention hybrid --size 800x1280 --json
+  video-uniformer info small --head upernet --attention window --window-size 32
 
 GMACs are 10^9 multiply-adds of one view, counted as fvcore does; papers call them FLOPs. Nothing is
 computed and no weights are read: a large clip takes no longer than a small one."""
 FRAMES, SIZE = 16, "224"  # when neither the options nor a release say it
+WINDOW_SIZE = 14
+MAX_WIDTH = 200  # of the table, characters
+DENSE_SIZES = {"upernet": "512x2048", "semantic_fpn": "512x2048", "pose": "256x192"}  # likewise
 
 
 class Request(NamedTuple):
-    """What to measure: the arguments of `create_uniformer`, and the size of a view."""
+    """What to measure: the arguments of `build_network`, and the size of a view."""
 
     arguments: NetworkArguments
     input_size: tuple[int, ...]
@@ -59,10 +63,11 @@ def parser() -> argparse.ArgumentParser:
     add("--head-dim", type=int, help="channels per attention head (default: as published)")
     add("--layer-scale", type=float, metavar="VALUE", help="initial value of the branches' factors")
     add("--attention", choices=ATTENTIONS, help="of stages 3 and 4 (default: global)")
-    add("--window-size", type=int, default=14, help="cells, for window and hybrid (default: 14)")
+    add("--window-size", type=int, help=f"cells, for window, hybrid (default: {WINDOW_SIZE})")
     add("--embed-frames", type=int, help="frames of the later patch embeds, 1 (default) or 3")
     add("--token-labels", action="store_true", help="with a second classifier of every token")
     add("--features-only", action="store_true", help="the form for dense tasks, four maps")
+    add("--head", choices=tuple(DENSE_SIZES), help="for dense tasks, on a variant for images")
     add("--json", action="store_true", help="print the same as one JSON object")
     return parser
 
@@ -83,15 +88,21 @@ def request(options: argparse.Namespace) -> Request:
         "head_dim": options.head_dim,
         "layer_scale": options.layer_scale,
         "attention": options.attention,
+        "window_size": options.window_size,
         "embed_frames": options.embed_frames,
         "token_labels": options.token_labels or None,
+        "head": options.head,
     }
-    named = NetworkArguments(variant=options.network, ndim=2 if options.image else 3)
+    _check_head(options, release)
+    image = options.image or options.head is not None
+    named = NetworkArguments(variant=options.network, ndim=2 if image else 3)
     known = named if release is None else release.builder_arguments()
+    if options.features_only:
+        known.pop("head", None)
     arguments = {
+        "window_size": WINDOW_SIZE,
         **known,
         **{name: value for name, value in given.items() if value is not None},
-        "window_size": options.window_size,
         "features_only": options.features_only,
     }
     size = _input_size(options, release, known["ndim"])
@@ -107,8 +118,21 @@ def _check_name(name: str) -> None:
         )
 
 
+def _check_head(options: argparse.Namespace, release: Release | None) -> None:
+    if release is not None and options.head is not None:
+        raise ValueError(f"--head is {options.head!r}, but {release.name!r} is not a variant")
+    if options.head is not None and options.features_only:
+        raise ValueError(f"--features-only is given beside --head {options.head}, expected one")
+    head = options.head if release is None else release.head
+    if head is not None and options.token_labels:
+        raise ValueError(f"--token-labels is given, but the network has the head {head!r}")
+
+
 def _input_size(options: argparse.Namespace, release: Release | None, ndim: int) -> tuple[int, ...]:
-    size = options.size or (SIZE if release is None else str(release.size))
+    usual = DENSE_SIZES.get(options.head, SIZE)
+    if release is not None:
+        usual = "x".join(map(str, release.input_size[-2:]))
+    size = options.size or usual
     matched = re.fullmatch(r"([0-9]+)(?:[xX]([0-9]+))?", size)
     if matched is None:
         raise ValueError(f"--size is {size!r}, expected pixels such as 224, or HEIGHTxWIDTH")
@@ -195,7 +219,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     console = Console(markup=False, emoji=False, highlight=False)
     console.print(f"{options.network}, input {_shape(cost.input_shape)}", soft_wrap=True)
-    console.print(as_table(cost))
+    table = as_table(cost)
+    # A table that is wider than the terminal is still a table; one of cut cells is none.
+    anywhere = console.options.update(max_width=MAX_WIDTH)
+    console.width = max(console.width, console.measure(table, options=anywhere).maximum)
+    console.print(table)
     console.print(
         "Of one view, in float32. Activations: what autograd keeps for the backward pass.\n"
         f"Inference holds {_megabytes(cost.inference_bytes)} at most, beside the parameters' "

@@ -14,17 +14,21 @@ EXAMPLES = """examples:
   video-uniformer zoo                          everything
   video-uniformer zoo --dataset k400 16x4      Kinetics-400 networks whose name or file says 16x4
   video-uniformer zoo --task image --variant s_plus
+  video-uniformer zoo --task segmentation upernet
   video-uniformer zoo k400_s_16x4 --json       every known fact, the link to Google Drive included
+  video-uniformer zoo ade20k --json            results under other attention and at more scales
 
-Use a name as `weights`: create_uniformer(weights="k400_s_16x4")."""
+Use a name as `weights`: create_uniformer(weights="k400_s_16x4"), create_segmenter for segmentation,
+create_pose_network for pose."""
 LEGEND = """views: frames x crops x clips of the published test; stride: seg = one frame per segment
+px: height, of a scene the shorter side; result: top-1 in percent, of ade20k mIoU, of coco AP
 GMACs: of one view, counted; order: of the colour channels; ~ the file's name is inferred
 host: hub = downloaded when first used; drive = to be fetched by hand, the error says from where"""
 HEADINGS = (
-    *("name", "data", "views", "stride", "px", "top-1", "params", "GMACs"),
+    *("name", "data", "views", "stride", "px", "result", "params", "GMACs"),
     *("order", "file (.pth)", "host"),
 )
-NUMBERS = ("stride", "px", "top-1", "params", "GMACs")
+NUMBERS = ("stride", "px", "result", "params", "GMACs")
 TASKS = tuple(dict.fromkeys(release.task for release in RELEASES.values()))
 DATASETS = tuple(dict.fromkeys(release.dataset for release in RELEASES.values()))
 # The short names of variants in the releases' names; the long ones are taken too.
@@ -42,7 +46,7 @@ def parser() -> argparse.ArgumentParser:
     """The command's options."""
     parser = CommandParser(
         "zoo",
-        description="List the released checkpoints of image and video classification.",
+        description="List the released checkpoints: classification, segmentation and pose.",
         epilog=EXAMPLES,
     )
     add = parser.add_argument
@@ -79,13 +83,18 @@ def select(options: argparse.Namespace) -> list[Release]:
 
 
 def _holds(release: Release, word: str) -> bool:
-    more = (release.task, release.variant, release.labels, release.repo or "")
+    more = (
+        *(release.task, release.variant, release.labels, release.metric),
+        *(release.head or "", release.repo or ""),
+    )
     return any(word.casefold() in fact.casefold() for fact in (*_cells(release), *more))
 
 
 def facts_of(release: Release) -> dict[str, Any]:
     """All that is known of a release, as plain values."""
-    return {**release._asdict(), "ndim": release.ndim, "drive_url": release.drive_url}
+    results = [result._asdict() for result in release.results]
+    known = {**release._asdict(), "results": results}
+    return {**known, "ndim": release.ndim, "drive_url": release.drive_url}
 
 
 def _cells(release: Release) -> tuple[str, ...]:
@@ -97,9 +106,9 @@ def _cells(release: Release) -> tuple[str, ...]:
         f"{release.frames}x{release.crops}x{release.clips}" if video else "",
         stride if video else "",
         str(release.size),
-        f"{release.top1:.1f}",
+        f"{release.figure:.1f}",
         f"{release.parameters / 1e6:.1f}M",
-        f"{release.gmacs:.2f}",
+        f"{release.gmacs:.{2 if release.gmacs < 1000 else 1}f}",
         release.channel_order,
         f"{'~' if release.inferred else ''}{release.stem}",
         "drive" if release.repo is None else "hub",

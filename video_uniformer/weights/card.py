@@ -18,7 +18,11 @@ DATASETS = {
     "ssv2": "Something-Something V2",
     "ucf101": "UCF101",
     "hmdb51": "HMDB51",
+    "ade20k": "ADE20K",
+    "coco": "COCO",
 }
+# The published measure of a release, as the hub calls it; it has no name for AP of joints.
+_METRICS = {"top-1": ["accuracy"], "mIoU": ["mean_iou"]}
 NUM_NAMES_SHOWN = 5
 # Arguments of the builder that a model card tells, unless they are as usual.
 _SHOWN: dict[str, object] = {
@@ -78,7 +82,7 @@ def _metadata(description: Description, release: Release | None) -> str:
         ),
         tags=["uniformer", "pytorch", kind],
         datasets=["imagenet-1k"] if release and release.dataset == "in1k" else None,
-        metrics=["accuracy"] if release and _is_of(release, network) else None,
+        metrics=_METRICS.get(release.metric) if release and _is_of(release, network) else None,
     )
     return data.to_yaml()
 
@@ -132,19 +136,36 @@ def _origin(description: Description, release: Release | None) -> str:
     if not _is_of(release, description.network):
         return f"The weights were made from the authors' release `{release.name}`."
     views = f", {release.frames}x{release.crops}x{release.clips}" if release.task == "video" else ""
+    size = str(release.size) if release.width is None else f"{release.size}x{release.width}"
+    measure = "top-1 accuracy" if release.metric == "top-1" else release.metric
+    article = "a" if release.metric == "top-1" else "an"
     return (
         f"The weights come from the authors' release `{release.file}` (`{release.name}`, "
-        f"[link]({release.drive_url})), for which they published a top-1 accuracy of "
-        f"{release.top1:.1f} % on {DATASETS[release.dataset]} ({release.size} px{views})."
+        f"[link]({release.drive_url})), for which they published {article} {measure} of "
+        f"{release.figure:.1f} % on {DATASETS[release.dataset]} ({size} px{views})."
+        f"{_more_results(release)}"
     )
+
+
+def _more_results(release: Release) -> str:
+    """What was published of a segmentation file beside its main figure."""
+    if not release.results and release.attention == "global":
+        return ""
+    shown = []
+    for test in release.tests:
+        windows = "" if test.attention == "global" else f" in windows of {test.window_size}"
+        multi = test.multi_scale
+        scales = "" if multi is None else f" ({multi:.1f} at six scales, mirrored too)"
+        shown.append(f"{test.figure:.1f}{scales} with {test.attention} attention{windows}")
+    return f" By attention: {', '.join(shown)}."
 
 
 def _is_of(release: Release, network: NetworkArguments) -> bool:
     """Whether a network is the released one, as far as its shapes go."""
     built: Mapping[str, object] = release.builder_arguments()
     said: Mapping[str, object] = network
-    shapes = ("variant", "ndim", "num_classes", "token_labels")
-    return all(said.get(name) == built[name] for name in shapes)
+    shapes = ("variant", "ndim", "num_classes", "token_labels", "head")
+    return all(said.get(name) == built.get(name) for name in shapes)
 
 
 def _usage(description: Description, repo: str) -> str:

@@ -237,6 +237,11 @@ def _with_image(
     for name, option in CLIP_OPTIONS.items():
         if name in given and name not in ("size", "channel_order"):
             raise ValueError(f"--{option} is given, but {source} is a network for images")
+    if description.network.get("head"):
+        if given:
+            option = CLIP_OPTIONS[next(iter(given))]
+            raise ValueError(f"--{option} is given, but {source} is for {description.task}")
+        return description, [] if description.input else ["its input is not known"]
     if description.image is not None:
         return replace(description, input=replace(description.image, **given)), []
     if "size" not in given:

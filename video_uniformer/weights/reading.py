@@ -21,7 +21,6 @@ from video_uniformer.description import (
     said_in,
     task_of,
 )
-from video_uniformer.labels.names import shipped_class_names
 from video_uniformer.models.uniformer.variants import VARIANTS
 from video_uniformer.weights.dense_keys import BACKBONE
 from video_uniformer.weights.keys import to_our_names
@@ -99,7 +98,7 @@ def identify(
         content: What `read_weights` gave.
         name: For messages.
         release: The release that the name stands for, if any; it says nothing of a file that says
-            itself what it is, or that holds another variant.
+            itself what it is, or that holds another variant or head.
 
     Raises:
         ValueError: the content is no state dict, or says of itself what cannot be.
@@ -109,9 +108,13 @@ def identify(
     if said is not None:
         return Checkpoint(name, state, read_description(said, name))
     network = _recognise(state)
-    if release is not None and network.get("variant") == release.variant:
+    if release is not None and _may_be(release, network):
         return Checkpoint(name, state, _describe(release, network["num_classes"] or 0))
     return Checkpoint(name, state, Description(task=task_of(network), network=network))
+
+
+def _may_be(release: Release, network: NetworkArguments) -> bool:
+    return (network.get("variant"), network.get("head")) == (release.variant, release.head)
 
 
 def _describe(release: Release, num_classes: int) -> Description:
@@ -123,9 +126,10 @@ def _describe(release: Release, num_classes: int) -> Description:
         task=task_of(network),
         network=network,
         input=release.input(),
-        class_names=tuple(shipped_class_names(release.labels)) if named else None,
+        class_names=release.class_names() if named else None,
         fusion="logits" if release.task == "video" else None,
         source=release.name,
+        skeleton=release.skeleton if named else None,
     )
 
 

@@ -1,18 +1,19 @@
-"""Every image and video classification checkpoint that the authors of UniFormer released.
+"""Every classification, segmentation and pose checkpoint that the authors of UniFormer released.
 
 Compiled from the READMEs and the code of the official repository (github.com/Sense-X/UniFormer) and
-from the authors' repositories on the Hugging Face hub. The networks of dense tasks are not among
-them, nor is UniFormer-S 32x4 for Kinetics-400, which was published but not released.
+from the authors' repositories on the Hugging Face hub. The detectors are not among them, nor is
+UniFormer-S 32x4 for Kinetics-400, which was published but not released.
 """
 
 from video_uniformer.system.suggestions import nearest
-from video_uniformer.weights.releases import (
-    Release,
+from video_uniformer.weights.dense_zoo import DENSE_RELEASES
+from video_uniformer.weights.families import (
     fine_tuned_release,
     image_release,
     kinetics_release,
     light_release,
 )
+from video_uniformer.weights.releases import Release
 
 __all__ = ["RELEASES", "Release", "find_release", "nearest_release"]
 
@@ -120,6 +121,7 @@ RELEASES: dict[str, Release] = {
         *_LIGHT_RELEASES,
         *_KINETICS_RELEASES,
         *_FINE_TUNED_RELEASES,
+        *DENSE_RELEASES,
     )
 }
 _BY_STEM = {release.stem: release for release in RELEASES.values()}
