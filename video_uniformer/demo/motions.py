@@ -109,6 +109,18 @@ def load_photos(split: str) -> list[Tensor]:
     return [_load_photo(path) for path in find_photos(split)]
 
 
+def load_named_photos(names: Sequence[str]) -> list[Tensor]:
+    """The photographs of some names in `PHOTOS`, as `load_photos` gives them.
+
+    Args:
+        names: Files below the folder of installed packages.
+
+    Raises:
+        ModuleNotFoundError: One is not installed.
+    """
+    return [_load_photo(_find_photo(name)) for name in names]
+
+
 def _load_photo(path: Path) -> Tensor:
     with Image.open(path) as image:
         rgb = image.convert("RGB")

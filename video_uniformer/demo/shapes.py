@@ -21,11 +21,21 @@ from video_uniformer.demo.flat_shapes import (
     draw_drawing,
     trace,
 )
-from video_uniformer.demo.motions import load_photos
+from video_uniformer.demo.motions import PHOTOS, load_named_photos
 from video_uniformer.skeleton import SHAPES
 
 # Names of the photographs' splits -> of the folders, which are ADE20K's.
 SPLITS = {"train": "training", "val": "validation"}
+_VAL_PHOTOS = (
+    *("skimage/data/camera.png", "skimage/data/chelsea.png", "skimage/data/coins.png"),
+    "sklearn/datasets/images/china.jpg",
+)
+_ALL_PHOTOS = [name for names in PHOTOS.values() for name in names]
+# More of them for training than `motions` has: what lies in the picture is to be told from a shape.
+SHAPE_PHOTOS = {
+    "train": tuple(name for name in _ALL_PHOTOS if name not in _VAL_PHOTOS),
+    "val": _VAL_PHOTOS,
+}
 EMPTY_EVERY = 10  # the tenth picture of a split, the twentieth, ... shows no shape
 _LEAST_SIZE = 32
 
@@ -136,7 +146,8 @@ def _skeleton() -> str:
 def _write_split(root: Path, split: str, parameters: dict[str, int]) -> None:
     """Write a split's pictures and masks, then its two COCO files."""
     photos = [
-        photo.permute(1, 2, 0).round().byte().contiguous().numpy() for photo in load_photos(split)
+        photo.permute(1, 2, 0).round().byte().contiguous().numpy()
+        for photo in load_named_photos(SHAPE_PHOTOS[split])
     ]
     folder, size = SPLITS[split], parameters["size"]
     images, masks = root / "images" / folder, root / "annotations" / folder
