@@ -190,6 +190,8 @@ def test_labelling_pictures_imports_what_reads_pictures_and_runs_networks(tmp_pa
         ("from video_uniformer import load_weights", WEIGHTS),
         ("from video_uniformer import open_video", PIXELS),
         ("from video_uniformer import load_classifier", PREDICTION),
+        ("from video_uniformer import load_segmenter", PREDICTION),
+        ("from video_uniformer import load_pose_finder", PREDICTION),
     ],
 )
 def test_public_name_imports_its_own_rooms(code: str, modules: set[str]) -> None:

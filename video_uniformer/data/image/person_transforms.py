@@ -119,6 +119,22 @@ def person_eval_transform(spec: PersonSpec, skeleton: Skeleton) -> PersonTransfo
     return partial(_eval_view, spec=spec, num_joints=len(skeleton.joints))
 
 
+def person_input(pixels: Pixels, matrix: Tensor, spec: PersonSpec) -> Tensor:
+    """What a network sees of a person: the crop of a picture, normalised.
+
+    Args:
+        pixels: RGB (H, W, 3), uint8.
+        matrix: (2, 3), from the picture to the crop.
+        spec: Size, normalisation and channel order.
+
+    Shape:
+        float32 (3, height, width).
+    """
+    crop = warp(pixels, matrix, height=spec.height, width=spec.width)
+    factors, offsets = factors_and_offsets(spec)
+    return (crop.flip(0) if spec.channel_order == "bgr" else crop) * factors + offsets
+
+
 def _eval_view(
     picture: Picture, person: PersonSample, *, spec: PersonSpec, num_joints: int
 ) -> dict[str, Tensor]:
@@ -231,8 +247,6 @@ def _entries(
     from_picture: Tensor,
 ) -> dict[str, Tensor]:
     """Warp picture and joints; `matrix` maps the joints, `from_picture` the picture's pixels."""
-    crop = warp(pixels, from_picture, height=spec.height, width=spec.width)
-    factors, offsets = factors_and_offsets(spec)
     heatmaps, weights = heatmap_targets(
         map_points(joints.points, matrix),
         joints.visible,
@@ -241,7 +255,7 @@ def _entries(
         sigma=spec.sigma,
     )
     return {
-        "image": (crop.flip(0) if spec.channel_order == "bgr" else crop) * factors + offsets,
+        "image": person_input(pixels, from_picture, spec),
         "heatmaps": heatmaps,
         "weights": weights,
         "center": torch.tensor([region.x, region.y]),
