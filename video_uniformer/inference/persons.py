@@ -12,8 +12,12 @@ import torch
 from torch import Tensor
 
 from video_uniformer.clip import PersonSpec
-from video_uniformer.data.image.person_crops import Region, crop_matrix, person_region
-from video_uniformer.data.image.person_transforms import person_input
+from video_uniformer.data.image.person_crops import (
+    Region,
+    crop_matrix,
+    person_input,
+    person_region,
+)
 from video_uniformer.inference.ready_network import chosen_attention, ready_network
 from video_uniformer.models.heads.pose_decoding import find_joints
 from video_uniformer.models.uniformer.dense import PoseNetwork

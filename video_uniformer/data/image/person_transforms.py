@@ -21,12 +21,11 @@ from video_uniformer.data.image.person_crops import (
     crop_matrix,
     map_points,
     padded,
+    person_input,
     person_region,
-    warp,
 )
 from video_uniformer.data.image.picture import Picture
 from video_uniformer.data.image.quick_crop import decode_jpeg
-from video_uniformer.data.image.transforms import factors_and_offsets
 from video_uniformer.data.policy_reading import spread_seed
 from video_uniformer.skeleton import Skeleton
 
@@ -117,22 +116,6 @@ def person_eval_transform(spec: PersonSpec, skeleton: Skeleton) -> PersonTransfo
         As of `person_train_transform`; all weights are 0 of a person that a detector has found.
     """
     return partial(_eval_view, spec=spec, num_joints=len(skeleton.joints))
-
-
-def person_input(pixels: Pixels, matrix: Tensor, spec: PersonSpec) -> Tensor:
-    """What a network sees of a person: the crop of a picture, normalised.
-
-    Args:
-        pixels: RGB (H, W, 3), uint8.
-        matrix: (2, 3), from the picture to the crop.
-        spec: Size, normalisation and channel order.
-
-    Shape:
-        float32 (3, height, width).
-    """
-    crop = warp(pixels, matrix, height=spec.height, width=spec.width)
-    factors, offsets = factors_and_offsets(spec)
-    return (crop.flip(0) if spec.channel_order == "bgr" else crop) * factors + offsets
 
 
 def _eval_view(
