@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 from drawn_pictures import noise
+from full_disk import files_at_most
 from PIL import Image
 from tiny_dense import CLASSES, save_pose_network, save_segmenter
 
 from video_uniformer import load_pose_finder, load_segmenter, open_video
+from video_uniformer.cli import dense_answers, predict_dense
 from video_uniformer.cli.predict import main
 from video_uniformer.inference.persons import person_score
 from video_uniformer.inference.rle import decode_mask
@@ -136,6 +138,42 @@ def test_intact_part_of_a_picture_is_answered_on_request(
     assert predict(run, scenes, "cut.jpg", "--salvage", "--force").status == 0
     [said] = answers()
     assert said["salvaged"].startswith("cut short")
+
+
+@pytest.fixture
+def damaged(video_file: Callable[..., Path]) -> Path:
+    """A video with zeros for a part of its frames."""
+    path = video_file(num_frames=30, width=128, height=96, gop=5, name="damaged.mp4")
+    content = bytearray(path.read_bytes())
+    start = content.index(b"mdat") + len(b"mdat")
+    length = (content.index(b"moov") if content.index(b"moov") > start else len(content)) - start
+    middle = start + length // 2
+    content[middle : middle + length // 6] = bytes(length // 6)
+    path.write_bytes(content)
+    return path
+
+
+def test_video_that_is_damaged_half_way_has_no_drawing(
+    run: Run, damaged: Path, scenes: Path
+) -> None:
+    ran = predict(run, scenes, "damaged.mp4")
+    assert (ran.status, ran.err.count("\n")) == (1, 1)
+    assert ran.err.startswith("error: damaged.mp4: ")
+    *frames, last = answers()
+    assert [said["frame"] for said in frames] == list(range(len(frames)))
+    assert f"error: {last['error']}\n" == ran.err
+    assert {path.name for path in Path("drawn").iterdir()} == {"predictions.jsonl"}
+
+
+def test_intact_frames_of_a_video_are_answered_on_request(
+    run: Run, damaged: Path, scenes: Path
+) -> None:
+    assert predict(run, scenes, "damaged.mp4", "--salvage").status == 0
+    said = answers()
+    assert 0 < len(said) < 30
+    assert all(one["salvaged"] for one in said)
+    with open_video("drawn/damaged.overlay.mp4") as drawn:
+        assert len(drawn) == len(said)
 
 
 def test_person_without_boxes_is_the_whole_picture(run: Run, pictures: Path, pose: Path) -> None:
@@ -280,3 +318,44 @@ def test_file_in_place_of_the_folder_is_refused(run: Run, pictures: Path, scenes
     Path("drawn").write_text("a file")
     ran = predict(run, scenes, "pictures/a.png")
     assert ran.err == "error: drawings is drawn, which is a file, expected a folder\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "num_bytes", "unwritten"),
+    [
+        ("pictures/a.png", 500, "a.overlay.png"),
+        ("a.mp4", 900, "predictions.jsonl"),
+        ("a.mp4", 3000, "a.overlay.mp4"),
+    ],
+)
+def test_disk_that_is_full_ends_the_run_in_one_line(
+    name: str,
+    num_bytes: int,
+    unwritten: str,
+    run: Run,
+    pictures: Path,
+    pose: Path,
+    video_file: Callable[..., Path],
+) -> None:
+    video_file(num_frames=6, width=256, height=192)
+    with files_at_most(num_bytes):
+        ran = predict(run, pose, name)
+    assert (ran.status, ran.out) == (1, "")
+    assert ran.err == f"error: drawn/{unwritten} cannot be written (File too large)\n"
+    assert {path.name for path in Path("drawn").iterdir()} == {"predictions.jsonl"}
+    assert all(said["path"] == name for said in answers())  # no line is cut off
+
+
+def test_interrupt_keeps_what_is_answered(
+    run: Run, pictures: Path, scenes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def find(shown: dense_answers.Shown) -> dense_answers.Found:
+        if shown.path.parent.name == "more":
+            raise KeyboardInterrupt
+        return dense_answers.Found({}, shown.pixels)
+
+    monkeypatch.setattr(predict_dense, "load_finder", lambda *_: find)
+    ran = predict(run, scenes, "pictures")
+    assert (ran.status, ran.out) == (130, "")
+    assert ran.err == "interrupted: evaluated 1 of 2 files.\n"
+    assert [said["path"] for said in answers()] == ["pictures/a.png"]

@@ -50,7 +50,9 @@ DEADLINE = (
     f"(default {DEADLINE_SECONDS:g}; 0: none)"
 )
 BATCH = "files that go through the network together (default 1); 8 are faster where views are few"
+SIZE = "input height and width, pixels (published: 224); of scenes: the shorter side"
 STRIDE = "frames from one to the next, or 'segments' (published: 4); of windows: pixels"
+SCALES = "see a picture at these times its usual size (default 1)"
 BOXES = 'where people are: a JSON list of {"file_name", "bbox": [x, y, width, height], "score"}'
 SALVAGE = "use the intact frames of damaged videos, the intact part of pictures cut short"
 
@@ -69,7 +71,7 @@ def parser() -> argparse.ArgumentParser:
     add("--classes", help="file with one name a line, or a shipped list such as kinetics400")
     add("--frames", type=int, help="frames per clip (default: the checkpoint's; published: 16)")
     add("--stride", help=STRIDE)
-    add("--size", type=int, help="input height and width, pixels (published: 224)")
+    add("--size", type=int, help=SIZE)
     add("--bgr", action="store_true", help="the network expects BGR (published frame-folder ones)")
     add("--clips", type=int, help="clips per video")
     add("--crops", type=int, choices=(1, 3), help="crops per clip")
@@ -80,7 +82,7 @@ def parser() -> argparse.ArgumentParser:
     add("--output", type=Path, metavar="FILE", help="write the answers to a .csv or .jsonl file")
     existing = parser.add_mutually_exclusive_group()
     existing.add_argument("--resume", action="store_true", help="go on with an --output cut off")
-    existing.add_argument("--force", action="store_true", help="replace an --output that exists")
+    existing.add_argument("--force", action="store_true", help="replace what exists")
     add("--sheet", type=Path, metavar="FOLDER", help="write a picture of what was looked at")
     add("--decoder", help=f"{DECODER} (default), decord, pyav or torchcodec")
     add("--deadline", type=float, metavar="SECONDS", help=DEADLINE)
@@ -91,7 +93,12 @@ def parser() -> argparse.ArgumentParser:
     add = dense.add_argument
     add("--drawings", type=Path, metavar="FOLDER", help="where they are drawn, and told")
     add("--boxes", type=Path, metavar="FILE", help=BOXES)
-    add("--scales", type=sizes, metavar="S,S,...", help="sizes to see a picture at (default 1)")
+    add(
+        "--scales",
+        type=sizes,
+        metavar="S,S,...",
+        help=SCALES,
+    )
     add("--flip", action="store_true", help="see each picture mirrored, too")
     add("--window", type=int, metavar="PIXELS", help="see a picture through windows of this size")
     return parser

@@ -2,11 +2,13 @@
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager, suppress
+from io import FileIO
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +30,7 @@ from video_uniformer.system.file_kinds import PICTURE, VIDEO, kind_of
 from video_uniformer.system.printable import show_name
 from video_uniformer.weights.reading import Checkpoint
 
+_MOST_COLOURS = 256
 _SHORTEST_FRAME = 1 / 45000  # seconds; two units of the times in an MP4 file
 
 
@@ -68,9 +71,12 @@ class Drawings:
         said = {"path": str(path), **found.said, "overlay": f"{name}.overlay.png"}
         if problem:
             said["salvaged"] = problem
-        picture_png(found.drawn, self._folder / f"{name}.overlay.png")
-        if found.labels is not None:
-            mask_png(found.labels, found.palette, self._folder / f"{name}.mask.png")
+        with _writing(self._folder / f"{name}.overlay.png") as path_of_drawing:
+            picture_png(found.drawn, path_of_drawing)
+        # A PNG has no more colours; RLE tells the classes all the same.
+        if found.labels is not None and len(found.palette) <= _MOST_COLOURS:
+            with _writing(self._folder / f"{name}.mask.png") as path_of_mask:
+                mask_png(found.labels, found.palette, path_of_mask)
             said["mask"] = f"{name}.mask.png"
         yield said
 
@@ -79,7 +85,8 @@ class Drawings:
             name = f"{self._name(path)}.overlay.mp4"
             times = video.times.tolist()
             has_times = bool(np.all(np.diff(times) >= _SHORTEST_FRAME))
-            with writing_video(self._folder / name, rate=video.fps) as writer:
+            target = self._folder / name
+            with _writing(target), writing_video(target, rate=video.fps) as writer:
                 for number, found in enumerate(self._of_frames(path, video)):
                     writer.write(found.drawn, seconds=times[number] if has_times else None)
                     place = {"path": str(path), "frame": number, "seconds": times[number]}
@@ -116,6 +123,15 @@ class Drawings:
         return name
 
 
+@contextmanager
+def _writing(path: Path) -> Iterator[Path]:
+    """Name the file that cannot be written."""
+    try:
+        yield path
+    except OSError as error:
+        raise OSError(f"{path} cannot be written ({error.strerror or error})") from error
+
+
 def run(
     options: argparse.Namespace, checkpoint: Checkpoint, listed: Sequence[Path], tally: Tally
 ) -> None:
@@ -129,7 +145,7 @@ def run(
         )
         tally.total, tally.words = len(paths), FILES
         with (
-            (options.drawings / ANSWERS).open("w", encoding="ascii") as file,
+            (options.drawings / ANSWERS).open("wb", buffering=0) as file,
             progress_bar(len(paths), 0, FILES) as step,
         ):
             for path in paths:
@@ -139,11 +155,12 @@ def run(
                 step()
 
 
-def _write(answers: Iterator[dict[str, Any]], file: TextIO) -> bool:
+def _write(answers: Iterator[dict[str, Any]], file: FileIO) -> bool:
     """Write the lines of a file, tell what is wrong with it, and whether it has no answer."""
     is_failure, num_left_out, path = False, 0, ""
     for said in answers:
-        print(json.dumps(said), file=file, flush=True)
+        with _writing(Path(str(file.name))):
+            _append(file, f"{json.dumps(said)}\n".encode())
         path = said["path"]
         num_left_out += said.get("left_out", 0)
         if "error" in said:
@@ -153,3 +170,15 @@ def _write(answers: Iterator[dict[str, Any]], file: TextIO) -> bool:
         boxes = "1 box" if num_left_out == 1 else f"{num_left_out} boxes"
         print(f"{show_name(path)}: left out {boxes} outside the picture", file=sys.stderr)
     return is_failure
+
+
+def _append(file: FileIO, line: bytes) -> None:
+    """Write a line whole, or nothing of it."""
+    end, rest = file.tell(), memoryview(line)
+    try:
+        while rest:
+            rest = rest[file.write(rest) :]
+    except OSError:
+        with suppress(OSError):
+            os.truncate(file.fileno(), end)
+        raise
