@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
+from tiny_dense import save_pose_network, save_segmenter
 
 from video_uniformer import create_uniformer
 from video_uniformer.clip import ClipSpec, ImageSpec
@@ -95,6 +96,7 @@ def test_table_imports_nothing_heavy(line: str) -> None:
         ("predict a.mp4 --checkpoint b.ckpt --top 0", 1),
         ("predict a.mp4 --checkpoint b.ckpt --tpo 1", 2),
         ("predict not-there.jpg --checkpoint b.ckpt", 1),
+        ("predict a.jpg --checkpoint b.ckpt --drawings conf --window 0", 1),
         ("scan", 2),
         ("scan videos --decode some", 2),
         ("prepare videos", 2),
@@ -171,6 +173,16 @@ def test_prediction_of_pictures_imports_no_more(tmp_path: Path) -> None:
     assert imported(*COMMAND, *line) <= PREDICTION
 
 
+@pytest.mark.parametrize("save", [save_segmenter, save_pose_network])
+def test_prediction_of_segments_and_joints_imports_what_draws_them(
+    save: Callable[[Path], Path], tmp_path: Path
+) -> None:
+    Image.new("RGB", (40, 40)).save(tmp_path / "a.png")
+    options = ("--checkpoint", str(save(tmp_path / "a.safetensors")))
+    line = ("predict", str(tmp_path / "a.png"), *options, "--drawings", str(tmp_path / "drawn"))
+    assert imported(*COMMAND, *line) <= {*PREDICTION, "video_uniformer.reports"}
+
+
 @pytest.mark.slow
 def test_labelling_pictures_imports_what_reads_pictures_and_runs_networks(tmp_path: Path) -> None:
     network = create_uniformer("test", ndim=2, num_classes=2)
@@ -190,6 +202,8 @@ def test_labelling_pictures_imports_what_reads_pictures_and_runs_networks(tmp_pa
         ("from video_uniformer import load_weights", WEIGHTS),
         ("from video_uniformer import open_video", PIXELS),
         ("from video_uniformer import load_classifier", PREDICTION),
+        ("from video_uniformer import load_segmenter", PREDICTION),
+        ("from video_uniformer import load_pose_finder", PREDICTION),
     ],
 )
 def test_public_name_imports_its_own_rooms(code: str, modules: set[str]) -> None:

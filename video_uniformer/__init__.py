@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from video_uniformer.clip import ClipSpec, ImageSpec, PersonSpec, SceneSpec
     from video_uniformer.data.decoding import open_video
     from video_uniformer.inference.classifier import load_classifier
+    from video_uniformer.inference.persons import load_pose_finder
+    from video_uniformer.inference.scenes import load_segmenter
     from video_uniformer.weights.build import (
         create_pose_network,
         create_segmenter,
@@ -29,6 +31,8 @@ __all__ = [
     "create_segmenter",
     "create_uniformer",
     "load_classifier",
+    "load_pose_finder",
+    "load_segmenter",
     "load_weights",
     "open_video",
 ]
@@ -42,6 +46,8 @@ _PLACES = {
     "create_segmenter": "video_uniformer.weights.build",
     "create_uniformer": "video_uniformer.weights.build",
     "load_classifier": "video_uniformer.inference.classifier",
+    "load_pose_finder": "video_uniformer.inference.persons",
+    "load_segmenter": "video_uniformer.inference.scenes",
     "load_weights": "video_uniformer.weights.loading",
     "open_video": "video_uniformer.data.decoding",
 }

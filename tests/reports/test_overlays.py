@@ -9,7 +9,12 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from video_uniformer.reports.overlays import draw_keypoints, mask_png, overlay
+from video_uniformer.reports.overlays import (
+    draw_keypoints,
+    mask_png,
+    overlay,
+    picture_png,
+)
 
 COLOURS = [(200, 0, 0), (0, 100, 0)]
 GREY = np.full((40, 60, 3), 100, np.uint8)
@@ -200,3 +205,15 @@ def test_drawing_needs_no_torch() -> None:
         "assert not {'torch', 'matplotlib'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", check], check=True)
+
+
+def test_picture_is_written_as_it_is(tmp_path: Path) -> None:
+    pixels = np.arange(4 * 5 * 3, dtype=np.uint8).reshape(4, 5, 3)
+    picture_png(pixels, tmp_path / "a.png")
+    with Image.open(tmp_path / "a.png") as picture:
+        assert (np.asarray(picture) == pixels).all()
+
+
+def test_picture_of_another_kind_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"pixels is uint8 \(4, 5\), expected uint8"):
+        picture_png(np.zeros((4, 5), np.uint8), tmp_path / "a.png")

@@ -19,7 +19,7 @@ class Words(NamedTuple):
     """What files are called.
 
     Attributes:
-        one: One of them; it is also their kind in `file_kinds`.
+        one: One of them; of videos and pictures also their kind in `file_kinds`.
         many: Several.
         intact: What a damaged one is answered by.
     """
@@ -31,6 +31,7 @@ class Words(NamedTuple):
 
 VIDEOS = Words("video", "videos", "intact frames")
 PICTURES = Words("picture", "pictures", "the intact part")
+FILES = Words("file", "files", "the intact part")
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from video_uniformer.cli.answer_printing import PICTURES, VIDEOS, Words
 if TYPE_CHECKING:
     from video_uniformer.inference.classifier import VideoClassifier
     from video_uniformer.inference.images import ImageClassifier
+    from video_uniformer.weights.reading import Checkpoint
 
     Classifier = VideoClassifier | ImageClassifier
 
@@ -19,7 +20,7 @@ FOR_VIDEOS = ("frames", "stride", "clips", "crops", "bgr", "decoder", "deadline"
 DECODER, DEADLINE_SECONDS = "auto", 60.0  # where they are not given
 
 
-def load(options: argparse.Namespace) -> "tuple[Classifier, Words]":
+def load(options: argparse.Namespace, checkpoint: "Checkpoint") -> "tuple[Classifier, Words]":
     """The classifier, and what the files are called that it answers.
 
     Raises:
@@ -27,9 +28,7 @@ def load(options: argparse.Namespace) -> "tuple[Classifier, Words]":
     """
     from video_uniformer.inference.classifier import load_classifier
     from video_uniformer.labels.names import read_class_names
-    from video_uniformer.weights.reading import open_checkpoint
 
-    checkpoint = open_checkpoint(options.checkpoint)
     takes_pictures = checkpoint.description.task == "image_classification"
     if takes_pictures:
         _refuse_options_for_videos(options)

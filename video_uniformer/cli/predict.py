@@ -13,6 +13,8 @@ from video_uniformer.cli.answer_printing import Words
 from video_uniformer.cli.chosen_classifier import DEADLINE_SECONDS, DECODER, fingerprint, load
 from video_uniformer.cli.errors import checked_output, one_line_errors
 from video_uniformer.cli.parsing import CommandParser
+from video_uniformer.cli.prediction_tally import Tally
+from video_uniformer.cli.task_options import DENSE, check_drawings, check_task, sizes
 from video_uniformer.data.annotations.search import exists, expand_paths
 from video_uniformer.inference.answer_file import AnswerFile, check_path
 from video_uniformer.system.printable import show_name
@@ -21,6 +23,9 @@ from video_uniformer.system.printable import show_name
 if TYPE_CHECKING:
     from video_uniformer.cli.chosen_classifier import Classifier
     from video_uniformer.inference.prediction import Prediction
+    from video_uniformer.weights.reading import Checkpoint
+
+TOP, BATCH_SIZE = 5, 1  # where they are not given
 
 EXAMPLES = """examples:
   video-uniformer predict clip.mp4 --checkpoint outputs/best.ckpt
@@ -28,8 +33,12 @@ EXAMPLES = """examples:
   video-uniformer predict --from list.txt --checkpoint best.ckpt --output answers.csv --resume
   video-uniformer predict clip.mp4 --checkpoint uniformer_small_k400_16x4.pth --classes kinetics400
   video-uniformer predict photo.jpg folder/ 'more/*.png' --checkpoint in1k_s
+  video-uniformer predict street.jpg drive.mp4 --checkpoint segments.ckpt --drawings drawn/
+  video-uniformer predict photos/ --checkpoint pose.ckpt --boxes people.json --drawings drawn/
 
-The checkpoint decides whether videos or pictures are answered, and searched for in folders.
+The checkpoint decides whether videos or pictures are answered, and searched for in folders; or
+whether segments or joints are drawn, of pictures and of all frames of videos. FOLDER/NAME.overlay
+shows them, NAME.mask.png holds the classes of pixels, predictions.jsonl a line a picture or frame.
 Answers come as soon as they are there. Ctrl-C keeps those in --output, and the same command with
 --resume goes on with the other files; one that is there with an error is not tried again.
 
@@ -41,6 +50,10 @@ DEADLINE = (
     f"(default {DEADLINE_SECONDS:g}; 0: none)"
 )
 BATCH = "files that go through the network together (default 1); 8 are faster where views are few"
+SIZE = "input height and width, pixels (published: 224); of scenes: the shorter side"
+STRIDE = "frames from one to the next, or 'segments' (published: 4); of windows: pixels"
+SCALES = "see a picture at these times its usual size (default 1)"
+BOXES = 'where people are: a JSON list of {"file_name", "bbox": [x, y, width, height], "score"}'
 SALVAGE = "use the intact frames of damaged videos, the intact part of pictures cut short"
 
 
@@ -57,25 +70,37 @@ def parser() -> argparse.ArgumentParser:
     add("--checkpoint", required=True, help="ours, or a published file (then give --classes)")
     add("--classes", help="file with one name a line, or a shipped list such as kinetics400")
     add("--frames", type=int, help="frames per clip (default: the checkpoint's; published: 16)")
-    add("--stride", help="frames from one to the next, or 'segments' (published: 4)")
-    add("--size", type=int, help="input height and width, pixels (published: 224)")
+    add("--stride", help=STRIDE)
+    add("--size", type=int, help=SIZE)
     add("--bgr", action="store_true", help="the network expects BGR (published frame-folder ones)")
     add("--clips", type=int, help="clips per video")
     add("--crops", type=int, choices=(1, 3), help="crops per clip")
-    add("--top", type=int, default=5, metavar="K", help="classes to print (default 5)")
+    add("--top", type=int, metavar="K", help=f"classes to print (default {TOP})")
     screen = parser.add_mutually_exclusive_group()
     screen.add_argument("--json", action="store_true", help="print one JSON array, not a table")
     screen.add_argument("--jsonl", action="store_true", help="print a JSON object for each video")
     add("--output", type=Path, metavar="FILE", help="write the answers to a .csv or .jsonl file")
     existing = parser.add_mutually_exclusive_group()
     existing.add_argument("--resume", action="store_true", help="go on with an --output cut off")
-    existing.add_argument("--force", action="store_true", help="replace an --output that exists")
+    existing.add_argument("--force", action="store_true", help="replace what exists")
     add("--sheet", type=Path, metavar="FOLDER", help="write a picture of what was looked at")
     add("--decoder", help=f"{DECODER} (default), decord, pyav or torchcodec")
     add("--deadline", type=float, metavar="SECONDS", help=DEADLINE)
     add("--salvage", action="store_true", help=SALVAGE)
     add("--device", default="cpu", help="cpu (default), cuda, cuda:1, ...")
-    add("--batch", type=int, default=1, metavar="N", help=BATCH)
+    add("--batch", type=int, metavar="N", help=BATCH)
+    dense = parser.add_argument_group("segments and joints")
+    add = dense.add_argument
+    add("--drawings", type=Path, metavar="FOLDER", help="where they are drawn, and told")
+    add("--boxes", type=Path, metavar="FILE", help=BOXES)
+    add(
+        "--scales",
+        type=sizes,
+        metavar="S,S,...",
+        help=SCALES,
+    )
+    add("--flip", action="store_true", help="see each picture mirrored, too")
+    add("--window", type=int, metavar="PIXELS", help="see a picture through windows of this size")
     return parser
 
 
@@ -87,18 +112,26 @@ def check(options: argparse.Namespace) -> None:
     """
     if not options.files and options.list is None:
         raise ValueError("files is empty, expected files, folders, globs or --from")
-    for name in ("top", "batch"):
-        if getattr(options, name) < 1:
-            raise ValueError(f"--{name} is {getattr(options, name)}, expected at least 1")
+    for name in ("top", "batch", "window"):
+        number = getattr(options, name)
+        if number is not None and number < 1:
+            raise ValueError(f"--{name} is {number}, expected at least 1")
     if options.deadline is not None and not options.deadline >= 0:
         raise ValueError(f"--deadline is {options.deadline:g}, expected seconds, or 0 for none")
     if options.stride not in (None, "segments") and not options.stride.isdigit():
         raise ValueError(
             f"--stride is {options.stride!r}, expected a number of frames, or 'segments'"
         )
+    _check_places(options)
+
+
+def _check_places(options: argparse.Namespace) -> None:
+    """Refuse places where answers may not be put."""
+    if options.drawings is not None:
+        check_drawings(options.drawings, replaces=options.force)
     if options.output is not None:
         check_path(options.output, _existing(options))
-    elif options.resume or options.force:
+    elif options.resume or (options.force and options.drawings is None):
         name = "resume" if options.resume else "force"
         raise ValueError(f"--{name} is given without --output, expected both")
 
@@ -150,27 +183,6 @@ def open_output(
     return AnswerFile(
         options.output, settings=settings, num_ranks=num_ranks, existing=_existing(options)
     )
-
-
-class Tally:
-    """How many files there are, and what became of them so far.
-
-    Attributes:
-        total: Files of the command line; None while it is not known.
-        words: What they are called.
-        done: How many are done.
-        failed: Of which so many had no answer.
-    """
-
-    def __init__(self) -> None:
-        self.total: int | None = None
-        self.words = answer_printing.VIDEOS
-        self.done, self.failed = 0, 0
-
-    def __str__(self) -> str:
-        if self.total is None:
-            return "evaluated none"
-        return f"evaluated {self.done - self.failed} of {self.total} {self.words.many}"
 
 
 def answers(
@@ -250,9 +262,29 @@ def choose_printing(
 
 
 def run(options: argparse.Namespace, listed: Sequence[Path], tally: Tally) -> None:
+    """Answer by the network of the checkpoint, whichever its task is."""
+    with one_line_errors():
+        from video_uniformer.weights.reading import open_checkpoint
+
+        checkpoint = open_checkpoint(options.checkpoint)
+        task = checkpoint.description.task
+        check_task(options, task)
+    if task in DENSE:
+        # Late, as the rooms of classifiers need nothing of it.
+        from video_uniformer.cli import predict_dense
+
+        predict_dense.run(options, checkpoint, listed, tally)
+        return
+    options.top, options.batch = options.top or TOP, options.batch or BATCH_SIZE
+    classify(options, checkpoint, listed, tally)
+
+
+def classify(
+    options: argparse.Namespace, checkpoint: "Checkpoint", listed: Sequence[Path], tally: Tally
+) -> None:
     """Answer the files of the command line, then those of its list, and keep count."""
     with one_line_errors():
-        classifier, words = load(options)
+        classifier, words = load(options, checkpoint)
         # Not before: the checkpoint says what a folder is searched for.
         paths = [*expand_paths(options.files, words.one), *listed]
         output = open_output(options, classifier)
@@ -295,6 +327,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             print(tally, file=sys.stderr)
     elif options.output is not None:
         print(f"{tally}, answers in {show_name(str(options.output))}")
+    elif options.drawings is not None:
+        print(f"{tally}, drawings in {show_name(str(options.drawings))}")
     else:
         print(tally)
     raise SystemExit(1 if tally.failed else 0)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from video_uniformer.inference.prediction import Prediction
-from video_uniformer.models.fuse import fuse_for_inference
+from video_uniformer.inference.ready_network import ready_network
 from video_uniformer.models.uniformer.network import UniFormer
 from video_uniformer.models.view_fusion import fuse_views
 
@@ -65,14 +65,7 @@ class NetworkAnswers:
                 f"there are {len(class_names)} class names, expected {network.num_classes}, "
                 "the number of classes of the checkpoint"
             )
-        fused = fuse_for_inference(network)
-        try:
-            self.network = fused.to(device)
-        except (RuntimeError, AssertionError) as error:  # an unknown device, or one not there
-            problem = str(error).split("\n", maxsplit=1)[0]
-            raise ValueError(
-                f"device is {str(device)!r}, which cannot be used: {problem}"
-            ) from None
+        self.network = ready_network(network, device)
         self.class_names = tuple(class_names)
         self.device = torch.device(device)
         self._fusion = fusion

@@ -82,6 +82,23 @@ def segment_picture(
     return _labelled(passes, height, width)
 
 
+def check_passes(
+    spec: SceneSpec, *, scales: Sequence[float], window: int | None, stride: int | None
+) -> None:
+    """Refuse what `segment_picture` would refuse for every picture.
+
+    Args:
+        spec: As there, and so are the others.
+        scales: At which the picture is seen.
+        window: Height and width of the windows, pixels.
+        stride: From one window to the next, pixels.
+
+    Raises:
+        ValueError: An argument is out of range, or contradicts another.
+    """
+    _row_source(spec, scales, window, stride)
+
+
 def _check_pixels(pixels: npt.NDArray[np.uint8]) -> None:
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or not pixels.size:
         raise ValueError(

@@ -9,6 +9,7 @@ import av
 import numpy as np
 import numpy.typing as npt
 from av.container import OutputContainer
+from av.error import FFmpegError
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace
 from av.video.stream import VideoStream
@@ -119,6 +120,7 @@ def writing_video(
 
     Raises:
         ValueError: `rate` or `crf` is out of range, or no frame was written.
+        OSError: The file cannot be written.
 
     Example:
         >>> import tempfile
@@ -134,7 +136,7 @@ def writing_video(
     if not 0 <= crf <= 51:
         raise ValueError(f"crf is {crf}, expected 0 to 51")
     exact = Fraction(rate).limit_denominator(_MOST_PARTS)
-    with replacing(path) as part:
+    with replacing(path) as part, _system_errors(path):
         # The index comes first, so that players can begin before they have all of the file.
         options = {"movflags": "+faststart"}
         with av.open(str(part), "w", format="mp4", options=options) as container:
@@ -143,3 +145,12 @@ def writing_video(
             if not writer.num_frames:
                 raise ValueError(f"{path}: no frame was written, expected at least one")
             writer.finish()
+
+
+@contextmanager
+def _system_errors(path: str | Path) -> Iterator[None]:
+    """What FFmpeg cannot write as an error of the system, which few of its errors are."""
+    try:
+        yield
+    except FFmpegError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error

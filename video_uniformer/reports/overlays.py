@@ -101,6 +101,21 @@ def _borders(labels: Labels, width: int) -> npt.NDArray[np.bool_]:
     return borders
 
 
+def picture_png(pixels: Pixels, path: str | Path) -> None:
+    """Write a picture as a PNG.
+
+    Args:
+        pixels: uint8 RGB (H, W, 3).
+        path: The file appears whole or not at all.
+
+    Raises:
+        ValueError: `pixels` is of another kind.
+    """
+    _check_pixels(pixels)
+    with replacing_file(path) as file:
+        Image.fromarray(np.ascontiguousarray(pixels)).save(file, format="PNG")
+
+
 def mask_png(labels: Labels, palette: Sequence[Colour], path: str | Path) -> None:
     """Write labels as a PNG whose pixels are the labels themselves, shown in colours.
 

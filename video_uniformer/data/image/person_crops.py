@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from video_uniformer.clip import PersonSpec
+from video_uniformer.data.image.transforms import factors_and_offsets
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -129,3 +130,19 @@ def warp(pixels: Pixels, matrix: Tensor, *, height: int, width: int) -> Tensor:
     grid = torch.stack([a * columns + b * rows + c - 1 for a, b, c in to_grid], dim=2)
     crop = F.grid_sample(window[None], grid[None].float(), align_corners=True)
     return crop[0].round().to(torch.uint8)
+
+
+def person_input(pixels: Pixels, matrix: Tensor, spec: PersonSpec) -> Tensor:
+    """What a network sees of a person: the crop of a picture, normalised.
+
+    Args:
+        pixels: RGB (H, W, 3), uint8.
+        matrix: (2, 3), from the picture to the crop.
+        spec: Size, normalisation and channel order.
+
+    Shape:
+        float32 (3, height, width).
+    """
+    crop = warp(pixels, matrix, height=spec.height, width=spec.width)
+    factors, offsets = factors_and_offsets(spec)
+    return (crop.flip(0) if spec.channel_order == "bgr" else crop) * factors + offsets

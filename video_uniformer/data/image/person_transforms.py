@@ -21,12 +21,11 @@ from video_uniformer.data.image.person_crops import (
     crop_matrix,
     map_points,
     padded,
+    person_input,
     person_region,
-    warp,
 )
 from video_uniformer.data.image.picture import Picture
 from video_uniformer.data.image.quick_crop import decode_jpeg
-from video_uniformer.data.image.transforms import factors_and_offsets
 from video_uniformer.data.policy_reading import spread_seed
 from video_uniformer.skeleton import Skeleton
 
@@ -231,8 +230,6 @@ def _entries(
     from_picture: Tensor,
 ) -> dict[str, Tensor]:
     """Warp picture and joints; `matrix` maps the joints, `from_picture` the picture's pixels."""
-    crop = warp(pixels, from_picture, height=spec.height, width=spec.width)
-    factors, offsets = factors_and_offsets(spec)
     heatmaps, weights = heatmap_targets(
         map_points(joints.points, matrix),
         joints.visible,
@@ -241,7 +238,7 @@ def _entries(
         sigma=spec.sigma,
     )
     return {
-        "image": (crop.flip(0) if spec.channel_order == "bgr" else crop) * factors + offsets,
+        "image": person_input(pixels, from_picture, spec),
         "heatmaps": heatmaps,
         "weights": weights,
         "center": torch.tensor([region.x, region.y]),
