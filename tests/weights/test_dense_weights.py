@@ -8,6 +8,7 @@ from official_dense import dense_state_dict
 from torch import Tensor, nn
 
 from video_uniformer import (
+    PersonSpec,
     SceneSpec,
     create_pose_network,
     create_segmenter,
@@ -162,3 +163,11 @@ def test_unknown_head_is_refused() -> None:
         create_segmenter("test", head="deeplab")
     with pytest.raises(ValueError, match="head is 'pose', expected 'upernet' or 'semantic_fpn'"):
         create_segmenter("test", head="pose")
+
+
+@pytest.mark.parametrize(("size", "sigma"), [((256, 192), 2.0), ((384, 288), 3.0)])
+def test_pose_network_says_the_size_it_is_made_for(size: tuple[int, int], sigma: float) -> None:
+    network = create_pose_network("test", size=size, dim=16)
+    assert network.description.input == PersonSpec(*size, sigma=sigma)
+    with pytest.raises(ValueError, match="width is 100, expected a multiple of 32"):
+        create_pose_network("test", size=(256, 100))

@@ -1,9 +1,11 @@
 """The builder of the whole family, with or without weights."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal, cast, overload
 
+from video_uniformer.clip import PersonSpec
 from video_uniformer.description import NetworkArguments
 from video_uniformer.models.uniformer.building import Network, build_network
 from video_uniformer.weights.loading import load_network, load_weights
@@ -174,6 +176,7 @@ def create_segmenter(
 def create_pose_network(
     variant: str | None = None,
     *,
+    size: tuple[int, int] | None = None,
     num_joints: int | None = None,
     drop_path_rate: float = 0.0,
     attention: str | None = None,
@@ -189,6 +192,9 @@ def create_pose_network(
 
     Args:
         variant: A row of the family's table; None for small.
+        size: Height and width of the persons that it is to see, pixels, multiples of 32, which its
+            description then says, with the published sigma of that size's targets; None leaves
+            what the weights say.
         num_joints: J; None for the 17 of COCO.
         drop_path_rate: As for `create_segmenter`, and so are those that follow.
         attention: "global", "window" or "hybrid".
@@ -208,11 +214,17 @@ def create_pose_network(
     """
     asked = {name: value for name, value in locals().items() if value is not None}
     asked.pop("weights", None)
+    asked.pop("size", None)
     if "num_joints" in asked:
         asked["num_classes"] = asked.pop("num_joints")
     asked["head"] = "pose"
     network = _create_dense(cast(NetworkArguments, asked), "pose", weights)
     assert isinstance(network, PoseNetwork)
+    if size is not None:
+        height, width = size
+        # Official: 2 cells for 256 x 192, 3 for the larger sizes.
+        spec = PersonSpec(height, width, sigma=2.0 if height <= 256 else 3.0)
+        network.description = replace(network.description, input=spec)
     return network
 
 
