@@ -64,7 +64,7 @@ def test_joints_of_shapes_are_found(run: Run, tmp_path: Path) -> None:
     settings = ("experiment=shapes_pose", f"data.root={tmp_path / 'shapes'}", *QUIET)
     ran = run(train.main, *settings, f"output_dir={out}")
     assert ran.status == 0, ran.err
-    assert best_score(out) >= 0.85
+    assert best_score(out) >= 0.7
 
 
 @pytest.mark.parametrize("recipe", [SEGMENTATION, POSE], ids=["segmentation", "pose"])
