@@ -13,6 +13,14 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _garbage_of_other_tests() -> None:
+    """Is not collected by loader workers, as of a data module."""
+    from video_uniformer.system.processes import leave_garbage_to_the_parent
+
+    leave_garbage_to_the_parent()
+
+
 @pytest.fixture(scope="session")
 def lock_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Holds the lock files of all tests."""

@@ -1,6 +1,8 @@
 """Workers that can be killed, one file's trouble being no other's."""
 
 import ctypes
+import gc
+import multiprocessing
 import os
 import signal
 import sys
@@ -8,7 +10,7 @@ import time
 
 import pytest
 
-from video_uniformer.system.processes import Task, run_killable
+from video_uniformer.system.processes import Task, leave_garbage_to_the_parent, run_killable
 
 LIBC = ctypes.PyDLL(None)  # its calls keep the interpreter to themselves, as a decoder's may
 DEADLINE = 0.5
@@ -127,3 +129,31 @@ def test_workers_die_with_their_parent() -> None:
     assert os.read(reading, 1) == b""  # the worker held the other end
     os.close(reading)
     assert worker != parent
+
+
+class Costly:
+    """Garbage in a cycle, that tells the process which frees it."""
+
+    def __init__(self, pipe: int) -> None:
+        self.pipe, self.itself = pipe, self
+
+    def __del__(self) -> None:
+        os.write(self.pipe, str(os.getpid()).encode())
+
+
+def test_forked_process_does_not_collect_what_its_parent_had() -> None:
+    leave_garbage_to_the_parent()
+    read, write = os.pipe()
+    gc.disable()
+    try:
+        Costly(write)
+        child = multiprocessing.get_context("fork").Process(target=gc.collect)
+        child.start()
+        child.join()
+        assert child.exitcode == 0
+        gc.collect()
+    finally:
+        gc.enable()
+    assert os.read(read, 100).decode() == str(os.getpid())
+    os.close(read)
+    os.close(write)

@@ -11,12 +11,14 @@ are the decoders' own: no other thread should decode at the moment when a child 
 """
 
 import faulthandler
+import functools
 import gc
 import math
 import os
 import signal
 import socket
 import struct
+import sys
 import time
 import warnings
 from collections.abc import Callable, Generator, Iterable
@@ -308,3 +310,14 @@ def _serve(work: Callable[[Any], Any], line: Connection) -> None:
         except Exception as error:  # whatever it is, the parent is to know
             answer = None, f"{type(error).__name__}: {error}"
         line.send(answer)
+
+
+@functools.cache
+def leave_garbage_to_the_parent() -> None:
+    """From now on, no process that is forked from this one collects what this one had.
+
+    To free a decoder, whose threads are not there, would wait for them for ever: so a loader's
+    worker must not, and its first collection may come before it runs any code of ours.
+    """
+    if sys.platform != "win32":
+        os.register_at_fork(after_in_child=gc.freeze)

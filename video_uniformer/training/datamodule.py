@@ -1,6 +1,5 @@
 """Loaders for training, validation and test, over whatever data sets it is given."""
 
-import gc
 import multiprocessing
 import os
 import sys
@@ -12,6 +11,7 @@ import torch
 from lightning import LightningDataModule
 from torch.utils.data import DataLoader, DistributedSampler, Sampler
 
+from video_uniformer.system.processes import leave_garbage_to_the_parent
 from video_uniformer.system.signals import die_with_parent, obey_parent_alone
 from video_uniformer.training.callbacks.bad_samples import Policy
 from video_uniformer.training.epoch_sampler import EpochSampler
@@ -78,6 +78,7 @@ class DataModule(LightningDataModule):
         num_repeats: int = 1,
     ) -> None:
         super().__init__()
+        leave_garbage_to_the_parent()
         counts = {"batch_size": batch_size, "eval_batch_size": eval_batch_size}
         for name, value in {**counts, "num_repeats": num_repeats}.items():
             if type(value) is not int or value < 1:
@@ -277,9 +278,6 @@ def _short(value: Any, other: Any) -> str:
 
 def _begin_worker(worker: int) -> None:
     """Leave it to the training when to stop, and end when it ends."""
-    # What the parent had is not collected here: freeing its decoder, whose threads are not here,
-    # would wait for them for ever.
-    gc.freeze()
     parent = multiprocessing.parent_process()
     # Where a server starts the workers, it is the server that they would end with.
     if multiprocessing.get_start_method() == "fork" and parent is not None and parent.pid:

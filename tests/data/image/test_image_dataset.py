@@ -1,6 +1,5 @@
 """Pictures of a list as items: seeds, bad pictures, workers."""
 
-import gc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -70,16 +69,9 @@ def test_an_item_leaves_the_generators_alone(create: Callable) -> None:
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def freeze(worker: int) -> None:
-    """Leave the garbage of other tests alone, as a data module's workers do."""
-    gc.freeze()
-
-
 def test_workers_change_nothing(create: Callable) -> None:
     data = create("substitute")
-    loader = DataLoader(
-        data, 1, num_workers=2, multiprocessing_context="fork", worker_init_fn=freeze
-    )
+    loader = DataLoader(data, 1, num_workers=2, multiprocessing_context="fork")
     for index, batch in enumerate(loader):
         assert torch.equal(batch["image"][0], data[index]["image"])
 

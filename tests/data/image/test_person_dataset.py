@@ -1,6 +1,5 @@
 """Persons of a list as items: seeds, bad pictures, workers."""
 
-import gc
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -91,16 +90,9 @@ def test_an_item_leaves_the_generators_alone(create: Callable) -> None:
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def freeze(worker: int) -> None:
-    """Leave the garbage of other tests alone, as a data module's workers do."""
-    gc.freeze()
-
-
 def test_workers_change_nothing(create: Callable) -> None:
     data = create("substitute")
-    loader = DataLoader(
-        data, 2, num_workers=2, multiprocessing_context="fork", worker_init_fn=freeze
-    )
+    loader = DataLoader(data, 2, num_workers=2, multiprocessing_context="fork")
     batches = list(loader)
     assert batches[0]["image"].shape == (2, 3, 64, 32)
     for index in range(4):
