@@ -13,7 +13,7 @@ from video_uniformer import create_uniformer
 from video_uniformer.cli import test as test_command
 from video_uniformer.cli import train as train_command
 from video_uniformer.cli.config_groups import config_folder
-from video_uniformer.clip import ClipSpec, ImageSpec
+from video_uniformer.clip import ClipSpec, ImageSpec, SceneSpec
 from video_uniformer.description import Description
 from video_uniformer.weights.reading import Checkpoint
 from video_uniformer.weights.writing import save_weights
@@ -116,3 +116,25 @@ def test_training_says_what_it_trains(run: Run, data: Sequence[str]) -> None:
     assert ran.status == 0, ran.err
     [line] = [line for line in ran.out.splitlines() if line.startswith("UniFormer test: ")]
     assert "M parameters, 2 classes, 32 x 32 pixels; results in " in line
+
+
+@pytest.mark.parametrize(
+    ("experiment", "expected"),
+    [("uniformer_s_upernet_w32_ade20k", ("window", 32)), (None, ("global", 14))],
+)
+def test_experiment_says_with_what_attention_a_segmenter_is_tested(
+    experiment: str | None, expected: tuple[str, int]
+) -> None:
+    network = {"variant": "small", "ndim": 2, "num_classes": 150, "head": "upernet"}
+    network |= {"attention": "global", "window_size": 14}
+    said = Description(network=network, input=SceneSpec())  # type: ignore[arg-type]
+    chosen = (
+        ["model=segmenter", "task=segmentation", "data=image_masks"]
+        if experiment is None
+        else [f"experiment={experiment}"]
+    )
+    with initialize_config_dir(str(config_folder()), version_base="1.3"):
+        config = compose("config", overrides=chosen)
+    overridden = {text.split("=")[0] for text in chosen}
+    test_command.describe(config, Checkpoint("a", {}, said), overridden)
+    assert (config.model.attention, config.model.window_size) == expected

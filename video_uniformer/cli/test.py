@@ -87,13 +87,15 @@ def _report(config: DictConfig, table: Any, datamodule: Any) -> list[Path]:
 def describe(config: DictConfig, checkpoint: "Checkpoint", overridden: set[str]) -> None:
     """Set the config's network, clip or image, and classes to those of a checkpoint.
 
-    What the command line says wins, an experiment's input and classes that the data config states
-    among it.
+    What the command line says wins, an experiment's input and attention of a dense network, and
+    classes that the data config states, among it.
     """
     said = checkpoint.description
     network: Mapping[str, object] = said.network
     if said.network.get("head"):  # whose builders take fewer arguments
         network = {key: value for key, value in network.items() if key in config.model}
+        if "experiment" in overridden:  # the same weights are tested with other attention
+            network = {k: v for k, v in network.items() if k not in ("attention", "window_size")}
     nodes: dict[str, Mapping[str, object]] = {"model": network}
     if said.input is not None and "experiment" not in overridden:
         fields = asdict(said.input)

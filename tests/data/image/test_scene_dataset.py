@@ -1,6 +1,5 @@
 """Pictures and masks as items: seeds, bad ones, repeats, workers."""
 
-import gc
 import pickle
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +14,7 @@ from torch.utils.data import DataLoader
 from video_uniformer.clip import SceneSpec
 from video_uniformer.data.annotations import MaskAnnotations, MaskSample
 from video_uniformer.data.image.picture import PictureError
-from video_uniformer.data.image.scene_dataset import SceneDataset
+from video_uniformer.data.image.scene_dataset import SceneDataset, collate_scenes
 from video_uniformer.data.image.scene_train_transforms import segmentation_train_transform
 from video_uniformer.data.image.scene_transforms import segmentation_eval_transform
 from video_uniformer.data.policy import BadSamplePolicy
@@ -242,17 +241,10 @@ def test_a_data_set_is_picklable(create: Create) -> None:
     assert same(pickle.loads(pickle.dumps(data))[1, 1], data[1, 1])
 
 
-def freeze(worker: int) -> None:
-    """Leave the garbage of other tests alone, as a data module's workers do."""
-    gc.freeze()
-
-
 def test_workers_make_batches_of_the_same_items(create: Create, samples: list[MaskSample]) -> None:
     cut(samples[BAD].path)
     data = create("skip", repeats=2)
-    loader = DataLoader(
-        data, 4, num_workers=2, multiprocessing_context="fork", worker_init_fn=freeze
-    )
+    loader = DataLoader(data, 4, num_workers=2, multiprocessing_context="fork")
     batches = list(loader)
     assert [batch["image_index"].tolist() for batch in batches] == [[0, 1, 2, 3]] * 2
     for number, batch in enumerate(batches):
@@ -261,3 +253,12 @@ def test_workers_make_batches_of_the_same_items(create: Create, samples: list[Ma
         for place in range(4):
             item = {key: batch[key][place] for key in ("image", "mask")}
             assert same(item, data[4 * number + place])
+
+
+def test_a_batch_of_different_sizes_and_scales_holds_lists() -> None:
+    image = torch.zeros(3, 32, 32)
+    alike = collate_scenes([{"image": image, "problem": ""}, {"image": image, "problem": "a"}])
+    assert alike["image"].shape == (2, 3, 32, 32)  # type: ignore[attr-defined]
+    assert alike["problem"] == ["", "a"]
+    for other in (torch.zeros(3, 32, 64), [image, image]):  # the first may be a skipped one
+        assert len(collate_scenes([{"image": image}, {"image": other}])["image"]) == 2  # type: ignore[arg-type]

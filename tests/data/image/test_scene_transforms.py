@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from video_uniformer.clip import SceneSpec
-from video_uniformer.data.image.picture import Picture
+from video_uniformer.data.image.picture import Picture, PictureError
 from video_uniformer.data.image.scene_scaling import resized
 from video_uniformer.data.image.scene_transforms import (
     normalised_scene,
@@ -86,3 +86,10 @@ def test_scale_of_nothing_is_refused() -> None:
     for scales in ([], [1.0, 0.0]):
         with pytest.raises(ValueError, match="expected at least one number above 0"):
             segmentation_eval_transform(SceneSpec(), scales=scales)
+
+
+def test_picture_that_is_too_narrow_once_scaled_is_named(picture_file: Callable[..., Path]) -> None:
+    path = picture_file("strip.png", 10, 400)
+    mask = np.zeros((10, 400), np.uint8)
+    with pytest.raises(PictureError, match=r"strip\.png: 13 pixels high or wide once it is scaled"):
+        segmentation_eval_transform(SceneSpec(64, 512))(Picture(path), mask)

@@ -27,6 +27,7 @@ from video_uniformer.data.image.person_transforms import person_eval_transform
 from video_uniformer.models.heads.pose_decoding import map_to_picture, peaks
 from video_uniformer.outcomes import SKIPPED
 from video_uniformer.skeleton import COCO_PERSON
+from video_uniformer.training.metrics import coco_comparison
 from video_uniformer.training.metrics.coco_comparison import STATISTICS
 from video_uniformer.training.metrics.keypoints import (
     KeypointEvaluation,
@@ -336,9 +337,10 @@ def test_other_joints_than_the_files_are_refused(annotations: Path) -> None:
 def test_without_pycocotools_the_extra_is_named(
     annotations: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, "pycocotools.cocoeval", None)
+    """Before anything is evaluated."""
+    monkeypatch.setattr(coco_comparison, "find_spec", lambda name: None)
     with pytest.raises(ModuleNotFoundError, match=r"pip install 'video-uniformer\[dense\]'"):
-        evaluated(annotations, batch([0]))
+        KeypointEvaluation(annotations, FIVE)
 
 
 def main() -> None:

@@ -162,6 +162,14 @@ def test_training_goes_on_where_all_pictures_of_a_step_are_skipped(tmp_path: Pat
     assert trainer.global_step == 2
 
 
+def test_picture_that_is_left_alone_by_a_skipped_one_costs_the_step_only(tmp_path: Path) -> None:
+    """Its coarsest pool has one value per channel, of which a batch norm makes nothing."""
+    trainer = make_trainer(tmp_path)
+    items = [scene(0, status=SKIPPED), scene(1), scene(2), scene(3)]
+    trainer.fit(make_task(), Scenes(items))
+    assert trainer.global_step == 2
+
+
 def test_evaluation_refuses_substitutes(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="sample 1 was substituted"):
         evaluate(tmp_path, [scene(0), scene(1, status=SUBSTITUTED)])

@@ -125,10 +125,7 @@ def collate_scenes(samples: Sequence[Mapping[str, Any]]) -> dict[str, object]:
     batch: dict[str, object] = {}
     for key in samples[0]:
         values = [sample[key] for sample in samples]
-        if not isinstance(values[0], Tensor):
-            batch[key] = values
-        elif all(value.shape == values[0].shape for value in values):
-            batch[key] = default_collate(values)
-        else:
-            batch[key] = values
+        shapes = {value.shape if isinstance(value, Tensor) else None for value in values}
+        alike = len(shapes) == 1 and None not in shapes
+        batch[key] = default_collate(values) if alike else values
     return batch

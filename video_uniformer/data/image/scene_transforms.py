@@ -10,9 +10,11 @@ from torch import Tensor
 
 from video_uniformer.clip import SceneSpec
 from video_uniformer.data.image.masks import Labels
-from video_uniformer.data.image.picture import Picture
+from video_uniformer.data.image.picture import Picture, PictureError
 from video_uniformer.data.image.scene_scaling import scaled
 from video_uniformer.data.image.transforms import factors_and_offsets
+
+LEAST_SIDE = 32  # pixels, of the coarsest map's cells
 
 SceneTransform = Callable[[Picture, Labels], dict[str, Any]]
 """From a picture and its mask to `image`, float32 (3, h, w), and `mask`, int64 (H, W)."""
@@ -77,6 +79,12 @@ def _eval_scene(
     picture: Picture, mask: Labels, *, spec: SceneSpec, scales: list[float]
 ) -> dict[str, Any]:
     views = [scene_input(picture, spec, ratio) for ratio in scales]
+    least = min(min(view.shape[1:]) for view in views)
+    if least < LEAST_SIDE:
+        raise PictureError(
+            f"{picture.path}: {least} pixels high or wide once it is scaled, expected at least "
+            f"{LEAST_SIDE}"
+        )
     return {
         "image": views[0] if len(views) == 1 else views,
         "mask": torch.from_numpy(mask).long(),

@@ -3,6 +3,7 @@
 import contextlib
 import io
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import torch
@@ -13,6 +14,20 @@ if TYPE_CHECKING:
     from pycocotools.coco import COCO
 
 STATISTICS = ("AP", "AP50", "AP75", "APM", "APL", "AR", "AR50", "AR75", "ARM", "ARL")
+
+
+def check_installed() -> None:
+    """Find out at once, not after the first epochs.
+
+    Raises:
+        ModuleNotFoundError: pycocotools is not installed.
+    """
+    if find_spec("pycocotools") is None:
+        raise ModuleNotFoundError(
+            "pycocotools is not installed, expected it for the evaluation of key points: "
+            "pip install 'video-uniformer[dense]'",
+            name="pycocotools",
+        )
 
 
 def compare(
@@ -35,14 +50,9 @@ def compare(
     Raises:
         ModuleNotFoundError: pycocotools is not installed.
     """
-    try:
-        from pycocotools.cocoeval import COCOeval
-    except ModuleNotFoundError:
-        raise ModuleNotFoundError(
-            "pycocotools is not installed, expected it for the evaluation of key points: "
-            "pip install 'video-uniformer[dense]'",
-            name="pycocotools",
-        ) from None
+    check_installed()
+    from pycocotools.cocoeval import COCOeval
+
     with contextlib.redirect_stdout(io.StringIO()):
         annotated = _indexed(content)
         found = annotated.loadRes([dict(entry) for entry in entries])

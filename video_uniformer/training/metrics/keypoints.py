@@ -19,7 +19,7 @@ from video_uniformer.outcomes import SKIPPED
 from video_uniformer.skeleton import Skeleton
 from video_uniformer.system.atomic import replacing
 from video_uniformer.training.callbacks.bad_samples import gather_items
-from video_uniformer.training.metrics.coco_comparison import compare
+from video_uniformer.training.metrics.coco_comparison import check_installed, compare
 from video_uniformer.training.metrics.scores import first_of_each
 
 _COLUMNS = ("sample_index", "image_id", "keypoints", "score", "area", "status")
@@ -140,9 +140,14 @@ class KeypointEvaluation(Metric):
     who is annotated there was not found.
 
     Args:
-        annotations: COCO's file, read when the first summary is asked for.
+        annotations: COCO's file, read when the first summary is asked for; a relative one is looked
+            for below `root`, and if it is not there, as given.
         skeleton: Tells the joints, and their sigmas.
+        root: Folder of the data.
         nms_threshold: As in `oks_nms`.
+
+    Raises:
+        ModuleNotFoundError: pycocotools is not installed.
     """
 
     full_state_update = False
@@ -154,12 +159,19 @@ class KeypointEvaluation(Metric):
     status: list[Tensor]
 
     def __init__(
-        self, annotations: str | Path, skeleton: Skeleton, *, nms_threshold: float = 0.9
+        self,
+        annotations: str | Path,
+        skeleton: Skeleton,
+        *,
+        root: str | Path = ".",
+        nms_threshold: float = 0.9,
     ) -> None:
         super().__init__()
+        check_installed()
         for name in _COLUMNS:
             self.add_state(name, default=[], dist_reduce_fx="cat")
-        self._annotations = Path(annotations)
+        below = Path(root) / annotations
+        self._annotations = below if below.exists() else Path(annotations)
         self._skeleton = skeleton
         self._nms_threshold = nms_threshold
         self._problems: dict[int, str] = {}

@@ -81,8 +81,10 @@ class Segmentation(NetworkTask):
         """Loss of the batch's pictures; skipped ones leave the batch the smaller."""
         kept, num_listed = without_skipped(batch), len(batch["mask"])
         images, masks = kept["image"], kept["mask"]
-        if not len(images):
-            return self.loss_of_nothing(images)
+        # The coarsest pool of UperNet has one cell: alone, it has no statistics.
+        is_left_alone = len(images) == 1 < num_listed
+        if not len(images) or is_left_alone:
+            return self.loss_of_nothing(images[:0])
         outputs = self(images)
         logits, *auxiliary = outputs if isinstance(outputs, tuple) else (outputs,)
         loss, accuracy = _loss_and_accuracy(logits, masks)
@@ -108,20 +110,26 @@ class Segmentation(NetworkTask):
         self, views: Sequence[Tensor], network: nn.Module, size: tuple[int, int]
     ) -> Tensor:
         """The class of every pixel (H, W) of a picture, seen at several scales."""
+        flips = (False, True) if self.flips else (False,)
+        passes = [(view, mirrored) for view in views for mirrored in flips]
         total: Tensor | None = None
-        for view in views:
-            for mirrored in (False, True) if self.flips else (False,):
-                shown = view.flip(-1) if mirrored else view
-                # Official: evaluation runs without autocast, whatever the training's precision.
-                with torch.autocast(view.device.type, enabled=False):
-                    logits = network(shown[None].float())
-                # Official: mmseg resizes to the input's size first; once in all would be natural.
-                logits = _resized(logits, (shown.shape[1], shown.shape[2]))
-                shares = _resized(logits, size).softmax(1)
-                shares = shares.flip(-1) if mirrored else shares
-                total = shares if total is None else total + shares
+        for view, mirrored in passes:
+            scores = self._logits(view.flip(-1) if mirrored else view, network, size)
+            if len(passes) == 1:  # the best logit is the best probability
+                return scores.argmax(0)
+            shares = scores.softmax(0)
+            shares = shares.flip(-1) if mirrored else shares
+            total = shares if total is None else total.add_(shares)
         assert total is not None
-        return total[0].argmax(0)
+        return total.argmax(0)
+
+    def _logits(self, view: Tensor, network: nn.Module, size: tuple[int, int]) -> Tensor:
+        """(K, H, W) of a view (3, h, w), at the picture's own size."""
+        # Official: evaluation runs without autocast, whatever the training's precision.
+        with torch.autocast(view.device.type, enabled=False):
+            logits = network(view[None].float())
+        # Official: mmseg resizes to the input's size first; once in all would be natural.
+        return _resized(_resized(logits, (view.shape[1], view.shape[2])), size)[0]
 
 
 def _resized(logits: Tensor, size: tuple[int, int]) -> Tensor:
