@@ -18,9 +18,10 @@ NUM_FRAMES, WIDTH, HEIGHT, FPS = 30, 64, 48, 25
 _SAME_BYTES = {"fflags": "+bitexact"}  # no random identifiers, no dates
 _VP8 = {"codec": "libvpx", "options": {"deadline": "good", "cpu-used": "5"}}
 _VP9 = {"codec": "libvpx-vp9", "options": {"deadline": "good", "cpu-used": "5"}}
-_HEVC = {"codec": "libx265", "options": {"x265-params": "keyint=12:open-gop=0:log-level=none"}}
-_HEVC_OPEN = {"x265-params": "keyint=12:min-keyint=12:open-gop=1:log-level=none"}
-_HEVC_10 = {"x265-params": "log-level=none", "profile": "main10"}
+_ALONE = "log-level=none:pools=none:frame-threads=1"  # with threads x265 gives now this, now that
+_HEVC = {"codec": "libx265", "options": {"x265-params": f"keyint=12:open-gop=0:{_ALONE}"}}
+_HEVC_OPEN = {"x265-params": f"keyint=12:min-keyint=12:open-gop=1:{_ALONE}"}
+_HEVC_10 = {"x265-params": _ALONE, "profile": "main10"}
 _OPEN = {"x264-params": "open-gop=1:keyint=12:min-keyint=12"}
 _LATE = [*range(1000, 1000 + 40 * NUM_FRAMES, 40)]
 _JITTER = [40 * n + (n * n * 7) % 30 for n in range(NUM_FRAMES)]
