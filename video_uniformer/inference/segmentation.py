@@ -11,6 +11,7 @@ from torch import Tensor
 
 from video_uniformer.clip import SceneSpec
 from video_uniformer.data.image.scene_scaling import scaled
+from video_uniformer.data.image.scene_transforms import normalised_scene
 from video_uniformer.inference.score_rows import Score, resized_rows, whole_rows, windowed_rows
 
 MULTI_SCALE = (0.5, 0.75, 1.0, 1.25, 1.5, 1.75)
@@ -130,10 +131,7 @@ def _row_source(
 
 def _score(pixels: Tensor, *, network: SceneNetwork, spec: SceneSpec) -> Tensor:
     """Logits (K, h / 4, w / 4) of uint8 (3, h, w)."""
-    order = [2, 1, 0] if spec.channel_order == "bgr" else [0, 1, 2]
-    mean, std = (pixels.new_tensor(v, dtype=torch.float32) for v in (spec.mean, spec.std))
-    image = pixels[order].float().sub_(255 * mean[:, None, None]).div_(255 * std[:, None, None])
-    return network(image[None])[0].float()
+    return network(normalised_scene(pixels, spec)[None])[0].float()
 
 
 def _labelled(passes: list[Iterator[Tensor]], height: int, width: int) -> Segments:

@@ -1,11 +1,11 @@
 """What a test of pose leaves behind: COCO's numbers, its results file, a row per person."""
 
-import csv
 import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from video_uniformer.outcomes import STATUSES
+from video_uniformer.reports.csv_files import write_csv
 from video_uniformer.training.metrics.keypoints import KeypointTable
 
 
@@ -40,6 +40,5 @@ def write_pose_report(folder: Path, table: KeypointTable, *, paths: Sequence[Pat
         )
     }
     rows = [[path, *found.get(index, ["", "", ""])] for index, path in enumerate(paths)]
-    with files[2].open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
-        csv.writer(file).writerows([["path", "status", "problem", "score"], *rows])
+    write_csv(files[2], [["path", "status", "problem", "score"], *rows])
     return files

@@ -1,12 +1,12 @@
 """What a test of segmentation leaves behind: a row per picture, IoU per class, the confusion."""
 
-import csv
 import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from video_uniformer.outcomes import STATUSES
 from video_uniformer.reports.confusion import draw_confusion
+from video_uniformer.reports.csv_files import write_csv
 from video_uniformer.training.metrics.segmentation import SegmentationTable
 
 
@@ -37,11 +37,12 @@ def write_scene_report(
     names = ("metrics.json", "pictures.csv", "classes.csv", "confusion.csv", "confusion.png")
     files = [folder / name for name in names]
     files[0].write_text(f"{json.dumps({**numbers, **metrics}, indent=2)}\n", encoding="utf-8")
-    _write_rows(files[1], ["path", "status", "problem"], _pictures(table, paths))
-    _write_rows(files[2], ["class", "iou", "accuracy", "pixels"], _classes(table, class_names))
+    write_csv(files[1], [["path", "status", "problem"], *_pictures(table, paths)])
+    classes = _classes(table, class_names)
+    write_csv(files[2], [["class", "iou", "accuracy", "pixels"], *classes])
     counts = table.confusion.cpu().numpy()
     rows = [[name, *row] for name, row in zip(class_names, counts.tolist(), strict=True)]
-    _write_rows(files[3], ["label \\ predicted", *class_names], rows)
+    write_csv(files[3], [["label \\ predicted", *class_names], *rows])
     title = f"pixels of {table.num_evaluated} of {len(paths)} pictures"
     draw_confusion(files[4], counts, class_names, title, unit="pixels")
     return files
@@ -72,8 +73,3 @@ def _classes(table: SegmentationTable, class_names: Sequence[str]) -> list[list[
 
 def _known(value: float) -> object:
     return "" if value != value else round(value, 6)  # NaN is no number
-
-
-def _write_rows(path: Path, head: list[str], rows: list[list[object]]) -> None:
-    with path.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
-        csv.writer(file).writerows([head, *rows])

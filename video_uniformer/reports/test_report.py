@@ -1,6 +1,5 @@
 """What a test leaves behind: a row per video, accuracy per class, the confusion matrix."""
 
-import csv
 import json
 from collections import Counter
 from collections.abc import Sequence
@@ -11,6 +10,7 @@ from torchmetrics.functional.classification import multiclass_confusion_matrix
 
 from video_uniformer.outcomes import SKIPPED, STATUSES
 from video_uniformer.reports.confusion import draw_confusion
+from video_uniformer.reports.csv_files import write_csv
 from video_uniformer.training.metrics.scores import ScoreTable
 
 
@@ -53,7 +53,7 @@ def write_report(
     _write_scores(files[1], table, listed, class_names)
     _write_classes(files[2], counts, Counter(labels), class_names)
     rows = [[name, *row] for name, row in zip(class_names, counts.tolist(), strict=True)]
-    _write_csv(files[3], [["label \\ predicted", *class_names], *rows])
+    write_csv(files[3], [["label \\ predicted", *class_names], *rows])
     title = f"evaluated {len(evaluated.label)} of {len(paths)} samples"
     return [*files, draw_confusion(folder / "confusion.png", counts, class_names, title)]
 
@@ -91,7 +91,7 @@ def _write_scores(
             continue
         answers = [class_names[answer], int(label == answer)]
         rows[index] = [*listed[index], *answers, *account, *(f"{value:.6g}" for value in row)]
-    _write_csv(path, [[*head, *class_names], *(_fill(row, class_names) for row in rows.values())])
+    write_csv(path, [[*head, *class_names], *(_fill(row, class_names) for row in rows.values())])
 
 
 def _fill(row: list[object], class_names: Sequence[str]) -> list[object]:
@@ -111,10 +111,4 @@ def _write_classes(
         evaluated, correct = int(counts[index].sum()), int(counts[index, index])
         share = f"{correct / evaluated:.4f}" if evaluated else ""
         rows.append([name, evaluated, listed[index], correct, share])
-    _write_csv(path, rows)
-
-
-def _write_csv(path: Path, rows: Sequence[Sequence[object]]) -> None:
-    # Names that are not UTF-8 are told, with their odd bytes as \\udcXX.
-    with path.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
-        csv.writer(file).writerows(rows)
+    write_csv(path, rows)

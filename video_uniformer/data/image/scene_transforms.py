@@ -28,7 +28,7 @@ def normalised_scene(image: Tensor, spec: SceneSpec) -> Tensor:
         spec: Normalisation and channel order.
     """
     ordered = image.flip(0) if spec.channel_order == "bgr" else image
-    factors, offsets = factors_and_offsets(spec)
+    factors, offsets = (values.to(image.device) for values in factors_and_offsets(spec))
     return ordered.contiguous().float().mul_(factors).add_(offsets)
 
 
